@@ -1,0 +1,1 @@
+"""The companion trainer. Importing this package imports nothing heavy."""

@@ -1,0 +1,18 @@
+"""The contract: the conversation record, the dataset manifest and the findings, as Pydantic models."""
+
+from phi3v_schemas.findings import Finding, Report, Severity
+from phi3v_schemas.manifest import SCHEMA_VERSION, ConverterInfo, DataFile, Manifest, SourceInfo
+from phi3v_schemas.record import Record, Turn
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "ConverterInfo",
+    "DataFile",
+    "Finding",
+    "Manifest",
+    "Record",
+    "Report",
+    "Severity",
+    "SourceInfo",
+    "Turn",
+]
