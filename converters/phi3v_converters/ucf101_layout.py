@@ -1,0 +1,269 @@
+"""The layouts in which folders of videos come, and which clip belongs to which split.
+
+- splits: `{train,val,test}/<Class>/*.avi`, as the hub's subset has it;
+- official: `UCF-101/<Class>/*.avi` beside `ucfTrainTestlist/`, the full UCF-101; val is carved from train;
+- classes: `<Class>/*.mp4`, anyone's own folder; val and test are carved.
+
+Carving takes whole groups of a class, in the order of a seeded hash: the same clips on every machine.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phi3v_data.convert.converter import Reject
+from phi3v_data.errors import UsageError
+from phi3v_data.media.video import VIDEO_SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from phi3v_converters.ucf101 import UCF101Options
+
+__all__ = ["Clip", "Layout", "Split", "find_layout"]
+
+Split = list["Clip | Reject"]
+
+_SPLITS = {"train": "train", "val": "val", "validation": "val", "valid": "val", "test": "test"}
+_LISTS = "ucfTrainTestlist"
+_GROUP = re.compile(r"_(g\d+)_c\d+$")
+_DEEPEST = 8  # folders below a class
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One video file of a class.
+
+    Args:
+        path: Where it is below the layout's base.
+        name: `<Class>/<file name without suffix>`.
+        size: Bytes.
+        label: Its class.
+        group: `<Class>/gNN` from a file name that ends in `_gNN_cMM`, else None.
+    """
+
+    path: str
+    name: str
+    size: int
+    label: str
+    group: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A source understood.
+
+    Args:
+        base: Folder of the clips, below the source's root.
+        classes: The classes, in the order of the prompt.
+        splits: Clips and rejects of each split.
+    """
+
+    base: str
+    classes: list[str]
+    splits: dict[str, Split]
+
+
+def find_layout(root: Path, options: UCF101Options) -> Layout:
+    """Recognise the layout of a folder and list its clips.
+
+    Raises:
+        UsageError: It holds no folder of class folders of videos, or lacks a class that was asked for.
+    """
+    top = _unwrap(root)
+    lists = next((folder for folder in (top / _LISTS, top.parent / _LISTS) if folder.is_dir()), None)
+    if any(folder.name.lower() in _SPLITS for folder in _folders(top)):
+        base, splits = top, _read_splits(top)
+    elif lists is not None:
+        base = _clips_beside(lists, top)
+        splits = _read_official(base, lists, options)
+    else:
+        base = top
+        clips: Split = [clip for folder in _folders(top) for clip in _scan(folder, folder.name, top)]
+        train, test = _carve(clips, "test", options.test_fraction, options.seed)
+        splits = _with_val(train, test, options)
+    if not any(isinstance(clip, Clip) for split in splits.values() for clip in split):
+        raise UsageError(
+            f"no videos found in {root}: expected {{train,val,test}}/<Class>/*.avi, <Class>/*.mp4, or the full "
+            f"UCF-101 (UCF-101/ beside {_LISTS}/)"
+        )
+    classes = _classes(splits, options.classes)
+    chosen = {name: [clip for clip in split if _is_chosen(clip, classes)] for name, split in splits.items()}
+    return Layout(os.path.relpath(base, root), classes, chosen)
+
+
+def _unwrap(root: Path) -> Path:
+    """Step into the single folder that an archive often wraps around everything."""
+    for _ in range(_DEEPEST):
+        inner = _folders(root)
+        if len(inner) != 1 or inner[0].name.lower() in _SPLITS or _holds_videos(inner[0]):
+            break
+        root = inner[0]
+    return root
+
+
+def _holds_videos(folder: Path) -> bool:
+    """Return whether videos lie directly in a folder."""
+    return any(_is_video(path.name) for path in folder.iterdir() if path.is_file())
+
+
+def _is_video(name: str) -> bool:
+    return not _is_litter(name) and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES  # noqa: PTH122 - once a clip
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return the visible folders in a folder, sorted."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not _is_litter(path.name))
+
+
+def _is_litter(name: str) -> bool:
+    """Return whether a name is what operating systems leave behind: `.DS_Store`, `._clip.avi`, `__MACOSX`."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _videos(folder: Path, depth: int = 0) -> Iterator[os.DirEntry[str]]:
+    """Yield the video files of a folder and the folders in it."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                if depth < _DEEPEST and not _is_litter(entry.name):
+                    yield from _videos(Path(entry.path), depth + 1)
+            elif _is_video(entry.name):
+                yield entry
+
+
+def _scan(folder: Path, label: str, base: Path) -> Iterator[Clip]:
+    """Yield the clips of one class folder."""
+    for entry in _videos(folder):
+        inside = os.path.relpath(entry.path, folder)
+        stem = inside.rpartition(".")[0]
+        try:
+            size = entry.stat().st_size
+        except OSError:  # a dangling link: it is a source all the same, and its reject says why
+            size = 0
+        group = _GROUP.search(stem)
+        yield Clip(
+            path=os.path.relpath(entry.path, base),
+            name=f"{label}/{stem}",
+            size=size,
+            label=label,
+            group=f"{label}/{group[1]}" if group else None,
+        )
+
+
+def _read_splits(top: Path) -> dict[str, Split]:
+    """Read `{train,val,test}/<Class>/…`; a video outside any class folder is rejected."""
+    splits: dict[str, Split] = {name: [] for name in ("train", "val", "test")}
+    for folder in _folders(top):
+        split = _SPLITS.get(folder.name.lower())
+        if split is None:
+            continue
+        for inner in _folders(folder):
+            splits[split] += _scan(inner, inner.name, top)
+        stray = (path for path in folder.iterdir() if path.is_file() and _is_video(path.name))
+        splits[split] += [
+            Reject(
+                source=f"{folder.name}/{path.name}",
+                split=split,
+                code="no_class",
+                message="it lies in no class folder: move it into the folder of its class",
+            )
+            for path in stray
+        ]
+    return {name: split for name, split in splits.items() if split}
+
+
+def _clips_beside(lists: Path, top: Path) -> Path:
+    """Return the folder of the class folders that belongs to the official lists."""
+    if lists.parent != top:
+        return top
+    named = [folder for folder in _folders(top) if folder != lists]
+    if len(named) == 1:
+        return _unwrap(named[0])
+    return next((folder for folder in named if folder.name in ("UCF-101", "UCF101")), top)
+
+
+def _read_official(base: Path, lists: Path, options: UCF101Options) -> dict[str, Split]:
+    """Read the official lists of one fold, carve val from train, and account for every clip on disk."""
+    names = {line.split()[-1].lower(): line.split()[-1] for line in _lines(lists / "classInd.txt")}
+    on_disk = {
+        clip.path.lower(): clip
+        for folder in _folders(base)
+        if folder != lists
+        for clip in _scan(folder, names.get(folder.name.lower(), folder.name), base)
+    }
+    splits: dict[str, Split] = {}
+    for split in ("train", "test"):
+        entries = [line.split()[0] for line in _lines(lists / f"{split}list{options.fold:02d}.txt")]
+        splits[split] = [
+            on_disk.pop(entry.lower()) if entry.lower() in on_disk else _missing(entry, split) for entry in entries
+        ]
+    unlisted: Split = [
+        Reject(source=clip.path, code="unlisted", message=f"it is in neither list of fold {options.fold}")
+        for clip in on_disk.values()
+    ]
+    return _with_val(splits["train"], splits["test"] + unlisted, options)
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines that hold something; the official lists come with CR at their ends."""
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; the official lists are needed beside the full UCF-101") from error
+
+
+def _missing(entry: str, split: str) -> Reject:
+    return Reject(source=entry, split=split, code="missing", message="the official list names it, but it is not there")
+
+
+def _with_val(train: Split, test: Split, options: UCF101Options) -> dict[str, Split]:
+    train, val = _carve(train, "val", options.val_fraction, options.seed)
+    return {name: split for name, split in (("train", train), ("val", val), ("test", test)) if split}
+
+
+def _carve(clips: Split, purpose: str, fraction: float, seed: int) -> tuple[Split, Split]:
+    """Take a fraction of the groups of each class; return the clips that stay and those taken."""
+    groups: dict[str, dict[str, str]] = {}
+    for clip in clips:
+        if isinstance(clip, Clip):
+            key = clip.group or clip.path
+            groups.setdefault(clip.label, {})[key] = hashlib.sha256(f"{seed}/{purpose}/{key}".encode()).hexdigest()
+    taken = {key for of_class in groups.values() for key in _first(of_class, fraction)}
+    parts: tuple[Split, Split] = ([], [])
+    for clip in clips:
+        parts[isinstance(clip, Clip) and (clip.group or clip.path) in taken].append(clip)
+    return parts
+
+
+def _first(groups: dict[str, str], fraction: float) -> Sequence[str]:
+    """Choose a fraction of the groups, at least one where there are three, never all."""
+    wanted = int(fraction * len(groups) + 0.5)
+    if fraction > 0 and len(groups) >= 3:
+        wanted = max(wanted, 1)
+    return sorted(groups, key=groups.__getitem__)[: min(wanted, len(groups) - 1)]
+
+
+def _classes(splits: dict[str, Split], wanted: Sequence[str] | None) -> list[str]:
+    """Return the classes of the prompt: all there are, sorted, or those asked for, in that order."""
+    found = sorted({clip.label for split in splits.values() for clip in split if isinstance(clip, Clip)})
+    if wanted is None:
+        return found
+    for name in wanted:
+        if name not in found:
+            near = difflib.get_close_matches(name, found, n=1)
+            guess = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(found[:12])}"
+            raise UsageError(f"--classes: no clip of class {name!r}; {guess}")
+    if len(set(wanted)) != len(wanted):
+        raise UsageError("--classes names a class twice")
+    return list(wanted)
+
+
+def _is_chosen(clip: Clip | Reject, classes: Iterable[str]) -> bool:
+    return isinstance(clip, Reject) or clip.label in classes

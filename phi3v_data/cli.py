@@ -1,0 +1,174 @@
+"""The command `phi3v-data`: thin commands over the library, one way to report errors, exit codes as documented."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from phi3v_data import __version__
+from phi3v_data.errors import Phi3VError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+__all__ = ["cli", "main"]
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+class ConverterGroup(click.Group):
+    """`convert`: one sub-command per installed converter, imported only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the installed converters."""
+        from phi3v_data.convert.registry import converter_names
+
+        return converter_names()
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:
+        """Build the command of one converter from its options model."""
+        from phi3v_data.convert.command import convert_command
+
+        return convert_command(name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the converters without importing them, so that a broken one spoils nothing."""
+        with formatter.section("Converters"):
+            formatter.write_dl([(name, f"phi3v-data convert {name} --help") for name in self.list_commands(ctx)])
+
+
+@click.group(context_settings={"token_normalize_func": lambda token: token.replace("-", "_"), "max_content_width": 100})
+@click.version_option(__version__, prog_name="phi3v-data")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Turn images and videos into a validated fine-tuning dataset for Phi-3.5-vision.
+
+    Long options take both spellings: --out_dir and --out-dir.
+    """
+
+
+@cli.group("convert", cls=ConverterGroup)
+def convert_group() -> None:
+    """Convert raw data into a dataset: images, JSONL files and a manifest."""
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "--images",
+    type=click.Choice(["none", "exists", "header"]),
+    default="header",
+    show_default=True,
+    help="How closely to look at images: not at all, that they exist, or at header and end.",
+)
+@click.option("--images_dir", type=_FOLDER, help="The images folder  [default: images/ beside the JSONL]")
+@click.option("--strict", is_flag=True, help="Exit 1 for warnings too.")
+@click.option(
+    "--max_findings",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    help="Findings kept; all are counted. 0 keeps all.",
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def validate(
+    paths: tuple[str, ...], images: Any, images_dir: Path | None, strict: bool, max_findings: int, form: str
+) -> NoReturn:
+    """Find what would ruin a run: PATH is a dataset folder, a JSONL file, a glob, or - for stdin."""
+    from phi3v_data.validate.output import render_json, render_text
+    from phi3v_data.validate.result import exit_code
+    from phi3v_data.validate.runner import validate as run
+
+    result = run(paths, images=images, images_dir=images_dir, max_findings=max_findings)
+    (render_json if form == "json" else render_text)(result)
+    raise SystemExit(exit_code(result, strict=strict))
+
+
+@cli.command()
+@click.argument("code")
+def explain(code: str) -> None:
+    """Explain a finding's CODE, such as E401, with a bad and a good example."""
+    from phi3v_data.validate.explain import explain as text
+
+    click.echo(text(code))
+
+
+@cli.command()
+@click.argument("document", type=click.Choice(["record", "manifest", "report"]), default="record")
+def schema(document: str) -> None:
+    """Print the JSON Schema of a DOCUMENT: record (the default), manifest or report."""
+    from importlib.resources import files
+
+    click.echo(files("phi3v_schemas").joinpath(f"{document}.schema.json").read_text(encoding="utf-8"), nl=False)
+
+
+@cli.command()
+@click.argument("converter")
+@click.argument("folder", type=_FOLDER)
+def sample(converter: str, folder: Path) -> None:
+    """Write the small sample of raw data that CONVERTER makes on the spot into FOLDER."""
+    from phi3v_data.convert.registry import load_converter
+
+    load_converter(converter).write_sample(folder)
+    click.echo(f"Wrote a sample into {folder}. Next: phi3v-data convert {converter} --source {folder} --out_dir OUT")
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: 0 clean, 1 findings or rejects, 2 usage, 3 could not run, 130, 143."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = cli.main(prog_name="phi3v-data", standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        _leave("Interrupted." + _how_to_go_on(error), 130)
+    except Terminated as error:
+        _leave("Terminated." + _how_to_go_on(error), 143)
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except BrokenPipeError:  # the reader of our output, such as `head`, has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except Phi3VError as error:
+        _raise_if_debug(error)
+        _leave(f"Error: {error}", error.exit_code)
+    except Exception as error:
+        _raise_if_debug(error)
+        _leave(
+            f"Internal error: {type(error).__name__}: {error}; run again as phi3v-data --debug … to see where",
+            3,
+        )
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def _how_to_go_on(error: BaseException) -> str:
+    """Return what a command left as a note on the exception that interrupts it."""
+    while error.__context__ is not None and not getattr(error, "__notes__", None):
+        error = error.__context__
+    return "".join(f" {note}" for note in getattr(error, "__notes__", ()))
+
+
+def _raise_if_debug(error: BaseException) -> None:
+    if "--debug" in sys.argv[1:]:
+        raise error
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    click.echo(message, err=True)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

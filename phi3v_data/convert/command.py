@@ -1,0 +1,144 @@
+"""The command `convert NAME`, built from the converter's options model."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from phi3v_data.convert.console import Counter, estimate_lines, print_summary, show_progress
+from phi3v_data.convert.dry_run import dry_run
+from phi3v_data.convert.engine import Outcome, convert
+from phi3v_data.convert.executors import LocalExecutor
+from phi3v_data.convert.finalize import CONTACT_SHEET
+from phi3v_data.convert.flags import flags_of, options_from
+from phi3v_data.convert.planning import Request
+from phi3v_data.convert.registry import load_converter
+from phi3v_data.convert.sources import open_source
+
+if TYPE_CHECKING:
+    from phi3v_data.convert.converter import Converter, Options
+
+__all__ = ["convert_command"]
+
+
+def _engine_flags() -> list[click.Option]:
+    """Return the flags that every converter has."""
+    return [
+        click.Option(["--out_dir"], type=click.Path(file_okay=False, path_type=Path), help="Folder of the dataset."),
+        click.Option(["--source"], help="A folder, an archive, or hub:OWNER/NAME[@REVISION]."),
+        click.Option(["--limit"], type=click.IntRange(min=1), help="At most so many sources per split, the first."),
+        click.Option(["--workers"], type=click.IntRange(min=1), help="Worker processes  [default: one per core]"),
+        click.Option(
+            ["--timeout"],
+            type=click.FloatRange(min=1),
+            default=600.0,
+            show_default=True,
+            help="Seconds one source may take; a worker that hangs is ended and the source rejected.",
+        ),
+        click.Option(
+            ["--max_rejects"],
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="Exit 0 with up to so many rejected sources.",
+        ),
+        click.Option(["--overwrite"], is_flag=True, help="Replace the dataset in --out_dir and start anew."),
+        click.Option(["--dry_run"], is_flag=True, help="Write nothing: print counts, estimates, the first record."),
+        click.Option(["--format", "form"], type=click.Choice(["text", "json"]), default="text", show_default=True),
+    ]
+
+
+def convert_command(name: str) -> click.Command:
+    """Return the command that runs the converter of that name."""
+    converter = load_converter(name)
+    engine, own = _engine_flags(), flags_of(converter.options_type)
+    names = {flag.name for flag in own}
+
+    def run(**values: Any) -> None:
+        options = options_from(converter.options_type, {key: values.pop(key) for key in names})
+        _run(converter, options, **values)
+
+    summary = (converter.__doc__ or "").strip().partition("\n")[0]
+    return click.Command(name, params=[*engine, *own], callback=run, help=summary)
+
+
+def _run(
+    converter: type[Converter[Any]],
+    options: Options,
+    *,
+    out_dir: Path | None,
+    source: str | None,
+    limit: int | None,
+    workers: int | None,
+    timeout: float,
+    max_rejects: int,
+    overwrite: bool,
+    dry_run: bool,
+    form: str,
+) -> None:
+    if out_dir is None and not dry_run:
+        raise click.UsageError("missing option --out_dir: the folder to write the dataset into")
+    opened = open_source(source, default=converter.default_source, on_status=lambda text: click.echo(text, err=True))
+    for warning in opened.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    request = Request(converter, options, opened, out_dir or Path(), limit, overwrite)
+    executor = LocalExecutor(workers or _cores(), timeout)
+    if out_dir is None or dry_run:
+        _dry_run(request, executor, form)
+        return
+    outcome = _convert(request, executor)
+    _report(outcome, out_dir, max_rejects, form)
+    if outcome.manifest.rejects > max_rejects:
+        raise SystemExit(1)
+
+
+def _cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _dry_run(request: Request, executor: LocalExecutor, form: str) -> None:
+    estimate = dry_run(request, executor)
+    if form == "json":
+        click.echo(json.dumps(asdict(estimate), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(estimate_lines(estimate)))
+
+
+def _convert(request: Request, executor: LocalExecutor) -> Outcome:
+    """Convert with a progress bar; an interruption carries away how far it came."""
+    counter = Counter()
+    try:
+        with show_progress(counter) as progress:
+            return convert(request, executor, progress)
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            again = " (without --overwrite)" if request.overwrite else ""
+            error.add_note(
+                f"{counter.done} of {counter.total} sources are done: run the same command again{again} to go on."
+            )
+        raise
+
+
+def _report(outcome: Outcome, out_dir: Path, max_rejects: int, form: str) -> None:
+    manifest = outcome.manifest
+    if form == "json":
+        document = {"out_dir": str(out_dir), "was_complete": outcome.was_complete}
+        click.echo(json.dumps({**document, "manifest": manifest.model_dump(mode="json", exclude_none=True)}, indent=2))
+        return
+    if outcome.was_complete:
+        click.echo("Nothing to do: the dataset was complete.")
+    print_summary(manifest, out_dir)
+    if manifest.rejects:
+        click.echo(
+            f"{manifest.rejects} rejected (--max_rejects {max_rejects}): see {out_dir / 'rejects.jsonl'}",
+            err=True,
+        )
+    click.echo(f"Look at it: {out_dir / CONTACT_SHEET}")
+    click.echo(f"Next: phi3v-data validate {shlex.quote(str(out_dir))}")

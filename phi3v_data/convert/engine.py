@@ -1,0 +1,165 @@
+"""The engine: plan, parts, commit, finalize. Every step can be killed and repeated, and gives the same bytes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from phi3v_data.convert.finalize import CONTACT_SHEET, dataset_is_whole, finalize, part_is_whole
+from phi3v_data.convert.job import JobFile, JobFolder
+from phi3v_data.convert.plan import Plan
+from phi3v_data.convert.planning import plan_job, refuse_other_plan
+from phi3v_data.errors import CannotRun, UsageError
+from phi3v_data.fs import explain_os_error, write_atomic
+from phi3v_schemas import Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from phi3v_data.convert.executors import Executor
+    from phi3v_data.convert.planning import Request
+    from phi3v_data.convert.worker import Message
+
+__all__ = ["Outcome", "Progress", "convert"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a conversion came to."""
+
+    manifest: Manifest
+    was_complete: bool
+    """Nothing was left to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a conversion tells while it runs; called in the process that called `convert`.
+
+    Args:
+        planned: Called once with the number of sources, and how many of them earlier runs have done.
+        message: Called for every step of a worker.
+    """
+
+    planned: Callable[[int, int], None]
+    message: Callable[[Message], None]
+
+
+def convert(request: Request, executor: Executor, progress: Progress) -> Outcome:
+    """Convert a source into a dataset, going on where an earlier run of the same plan was stopped.
+
+    Raises:
+        UsageError: The folder holds something else, or another plan's dataset and `overwrite` is not set.
+        CannotRun: No space, nothing to convert, or another run is at work in the folder.
+    """
+    folder = JobFolder(request.out_dir)
+    try:
+        with _only_run_in(request.out_dir):
+            return _convert(request, folder, executor, progress)
+    except OSError as error:
+        raise CannotRun(explain_os_error(error, request.out_dir)) from error
+
+
+@contextmanager
+def _only_run_in(out_dir: Path) -> Iterator[None]:
+    """Hold the folder for this run; the kernel lets go of it when the process ends, however it ends."""
+    made = not out_dir.exists()
+    out_dir.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(out_dir, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise CannotRun(f"another run is converting into {out_dir}: wait for it or choose another --out_dir") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+        if made:
+            with suppress(OSError):  # it holds something, as it should
+                out_dir.rmdir()
+
+
+def _convert(request: Request, folder: JobFolder, executor: Executor, progress: Progress) -> Outcome:
+    _refuse_foreign_folder(folder)
+    fresh = not folder.path.exists()
+    if request.overwrite:
+        _clear(folder)
+    folder.parts.mkdir(parents=True, exist_ok=True)
+    new_plan = folder.path / "plan.sqlite.new"
+    try:
+        job = plan_job(request, new_plan)
+        manifest = _read_manifest(folder.out_dir)
+        if manifest and manifest.plan_sha256 == job.plan_sha256 and dataset_is_whole(folder.out_dir, manifest):
+            shutil.rmtree(folder.path)
+            return Outcome(manifest, was_complete=True)
+        refuse_other_plan(job, folder.read(), manifest, folder.out_dir)
+    except BaseException:
+        if fresh:
+            shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    _adopt(folder, job, new_plan)
+    plan = Plan(folder.plan_file)
+    _run_parts(folder, plan, executor, progress)
+    manifest = finalize(folder, job, plan)
+    plan.close()
+    shutil.rmtree(folder.path)
+    return Outcome(manifest, was_complete=False)
+
+
+def _refuse_foreign_folder(folder: JobFolder) -> None:
+    """Refuse to write among files that are not ours."""
+    if folder.path.exists() or _read_manifest(folder.out_dir) or not any(folder.out_dir.iterdir()):
+        return
+    raise UsageError(f"{folder.out_dir} is not empty and holds no dataset of phi3v-data: choose another --out_dir")
+
+
+def _read_manifest(out_dir: Path) -> Manifest | None:
+    try:
+        return Manifest.model_validate_json((out_dir / "manifest.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _clear(folder: JobFolder) -> None:
+    """Remove a dataset; the job folder stays to the last, so that a kill leaves a folder that is still ours."""
+    folder.path.mkdir(exist_ok=True)
+    shutil.rmtree(folder.out_dir / "images", ignore_errors=True)
+    for pattern in ("*_*.jsonl", "rejects.jsonl", CONTACT_SHEET, "manifest.json"):
+        for path in folder.out_dir.glob(pattern):
+            path.unlink()
+    shutil.rmtree(folder.path)
+
+
+def _adopt(folder: JobFolder, job: JobFile, new_plan: Path) -> None:
+    """Make the new plan the job's; where it equals the old one, finished parts stay."""
+    if folder.read() is None:
+        shutil.rmtree(folder.parts)
+        folder.parts.mkdir()
+    (folder.out_dir / "manifest.json").unlink(missing_ok=True)
+    new_plan.replace(folder.plan_file)
+    write_atomic(folder.job_file, job.model_dump_json(indent=2).encode())
+
+
+def _run_parts(folder: JobFolder, plan: Plan, executor: Executor, progress: Progress) -> None:
+    parts = len(plan.parts())
+    images = folder.out_dir / "images"
+    done = 0
+    for part in range(parts):
+        if not folder.part(part).exists():
+            continue
+        if part_is_whole(folder.part(part), images):
+            done += len(plan.part(part))
+        else:
+            shutil.rmtree(folder.part(part))
+    progress.planned(sum(plan.splits().values()), done)
+    todo = [part for part in range(parts) if not folder.part(part).exists()]
+    executor.run(folder, todo, progress.message)
+    missing = [part for part in todo if not folder.part(part).exists()]
+    if missing:
+        raise CannotRun(f"{len(missing)} of {parts} parts were not converted: run the same command again")

@@ -1,0 +1,185 @@
+"""Finalize: join the finished parts, in order, into the dataset; and tell whether a dataset is still whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from phi3v_data.convert.writers import Highlight, PartSummary
+from phi3v_data.fs import sync_folder, write_atomic
+from phi3v_data.media.contact_sheet import draw_contact_sheet
+from phi3v_schemas import SCHEMA_VERSION, ConverterInfo, DataFile, Manifest, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from phi3v_data.convert.job import JobFile, JobFolder
+    from phi3v_data.convert.plan import Plan
+
+__all__ = ["CONTACT_SHEET", "dataset_is_whole", "finalize", "part_is_whole"]
+
+CONTACT_SHEET = "contact_sheet.jpg"
+_SHEET_ROWS = 12
+
+
+@dataclass
+class _Split:
+    """What the parts of one split add up to."""
+
+    parts: list[Path] = field(default_factory=list)
+    summary: PartSummary = field(default_factory=PartSummary)
+    classes: Counter[str] = field(default_factory=Counter)
+
+
+def finalize(folder: JobFolder, job: JobFile, plan: Plan) -> Manifest:
+    """Write the dataset's files from its parts; the manifest comes last and makes it complete.
+
+    Returns:
+        The manifest written.
+    """
+    splits, highlights = _add_up(folder, plan)
+    files = [
+        _join(folder.out_dir / f"{job.converter}_{name}.jsonl", name, split)
+        for name, split in splits.items()
+        if split.summary.records
+    ]
+    rejects = _write_rejects(folder, plan, splits.values())
+    sheet = draw_contact_sheet(_rows(highlights, folder.out_dir / "images"))
+    write_atomic(folder.out_dir / CONTACT_SHEET, sheet)
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        converter=ConverterInfo(name=job.converter, version=job.version, options=job.options, limit=job.limit),
+        source=job.source,
+        plan_sha256=job.plan_sha256,
+        files=files,
+        classes={name: dict(sorted(split.classes.items())) for name, split in splits.items() if split.classes},
+        rejects=rejects,
+    )
+    write_atomic(folder.out_dir / "manifest.json", manifest.to_json().encode())
+    return manifest
+
+
+def _add_up(folder: JobFolder, plan: Plan) -> tuple[dict[str, _Split], list[Highlight]]:
+    splits = {name: _Split() for name in plan.splits()}
+    highlights: list[Highlight] = []
+    for number, name in enumerate(plan.parts()):
+        part, split = folder.part(number), splits[name]
+        summary = PartSummary.model_validate_json((part / "summary.json").read_bytes())
+        split.parts.append(part)
+        split.classes.update(summary.classes)
+        for count in ("records", "rejects", "images", "image_bytes"):
+            setattr(split.summary, count, getattr(split.summary, count) + getattr(summary, count))
+        if len(highlights) < 4096:
+            highlights += summary.highlights
+    return splits, highlights
+
+
+def _join(path: Path, name: str, split: _Split) -> DataFile:
+    """Write one split's file from its parts and return what the manifest says of it."""
+    digest, size = _write(path, (part / "records.jsonl" for part in split.parts))
+    summary = split.summary
+    return DataFile(
+        path=path.name,
+        split=name,
+        records=summary.records,
+        images=summary.images,
+        image_bytes=summary.image_bytes,
+        bytes=size,
+        sha256=digest,
+    )
+
+
+def _write(path: Path, pieces: Iterable[Path], head: bytes = b"") -> tuple[str, int]:
+    """Write a file from a head and whole files behind it, atomically; return its SHA-256 and size."""
+    temporary = path.with_name(path.name + ".tmp")
+    digest = hashlib.sha256(head)
+    try:
+        with temporary.open("wb") as out:
+            out.write(head)
+            for piece in pieces:
+                with piece.open("rb") as file:
+                    while block := file.read(1 << 20):
+                        digest.update(block)
+                        out.write(block)
+            size = out.tell()
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+    return digest.hexdigest(), size
+
+
+def _write_rejects(folder: JobFolder, plan: Plan, splits: Iterable[_Split]) -> int:
+    """Write rejects.jsonl where there are any; return how many."""
+    refused = [reject.to_line() for reject in plan.rejects()]
+    splits = list(splits)
+    total = len(refused) + sum(split.summary.rejects for split in splits)
+    if total:
+        pieces = (part / "rejects.jsonl" for split in splits for part in split.parts)
+        _write(folder.out_dir / "rejects.jsonl", pieces, b"".join(refused))
+    return total
+
+
+def _rows(highlights: list[Highlight], images: Path) -> list[tuple[str, list[Path]]]:
+    """Choose the contact sheet's rows: the first records of each class, as many as there is room for."""
+    by_title: dict[str, list[Highlight]] = {}
+    for highlight in highlights:
+        by_title.setdefault(highlight.title, []).append(highlight)
+    classes = list(by_title.values())[:_SHEET_ROWS]
+    each = min(2, max(1, _SHEET_ROWS // max(1, len(classes))))
+    return [(row.title, [images / path for path in row.images]) for rows in classes for row in rows[:each]]
+
+
+def part_is_whole(part: Path, images: Path) -> bool:
+    """Return whether every image of a finished part is on disk with the bytes that were written.
+
+    A power cut can lose images that were written shortly before; a stat each finds that.
+    """
+    try:
+        summary = PartSummary.model_validate_json((part / "summary.json").read_bytes())
+        return _count_images(part / "records.jsonl", images) == (summary.images, summary.image_bytes)
+    except (OSError, ValueError):
+        return False
+
+
+def dataset_is_whole(out_dir: Path, manifest: Manifest) -> bool:
+    """Return whether every file of the manifest is there, and every image with the bytes that were written."""
+    try:
+        return all(
+            (out_dir / file.path).stat().st_size == file.bytes
+            and _count_images(out_dir / file.path, out_dir / "images") == (file.images, file.image_bytes)
+            for file in manifest.files
+        )
+    except (OSError, ValueError):
+        return False
+
+
+def _count_images(records: Path, images: Path) -> tuple[int, int]:
+    """Return the number of image files that records refer to, and their bytes together."""
+    count = size = 0
+    for path in _distinct_images(records):
+        count += 1
+        size += (images / path).stat().st_size
+    return count, size
+
+
+def _distinct_images(records: Path) -> Iterator[str]:
+    """Yield each image once; only records of one source, which stand together, share images."""
+    source, seen = "", set[str]()
+    with records.open("rb") as lines:
+        for line in lines:
+            record = Record.model_validate_json(line)
+            stem = "-".join(record.id.split("-")[:2])
+            if stem != source:
+                source, seen = stem, set()
+            for path in record.image_paths():
+                if path not in seen:
+                    seen.add(path)
+                    yield path

@@ -1,0 +1,75 @@
+"""Command-line flags from a converter's options model, and the model back from the flags."""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+
+import click
+from pydantic import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic.fields import FieldInfo
+
+    from phi3v_data.convert.converter import Options
+
+__all__ = ["flags_of", "options_from"]
+
+_METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
+
+
+def flags_of(model: type[Options]) -> list[click.Option]:
+    """Return one flag per field of an options model, with its description and default."""
+    return [_flag(name, field) for name, field in model.model_fields.items()]
+
+
+def _flag(name: str, field: FieldInfo) -> click.Option:
+    kind = _without_none(field.annotation)
+    text = " ".join(part for part in (field.description, _shown_default(field)) if part)
+    if kind is bool:
+        spelling = f"--{name}/--no_{name}" if field.default else f"--{name}"
+        return click.Option([spelling], is_flag=True, default=None, help=text)
+    if get_origin(kind) is Literal:
+        return click.Option([f"--{name}"], type=click.Choice([str(value) for value in get_args(kind)]), help=text)
+    return click.Option([f"--{name}"], metavar=_METAVARS.get(kind, "TEXT"), help=text)
+
+
+def _without_none(annotation: Any) -> Any:
+    """Return X of `X | None`, and any other annotation as it is."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        kept = [part for part in get_args(annotation) if part is not types.NoneType]
+        return kept[0] if len(kept) == 1 else annotation
+    return annotation
+
+
+def _shown_default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "[required]"
+    return "" if field.default is None or field.default is False else f"[default: {field.default}]"
+
+
+def options_from(model: type[Options], given: Mapping[str, Any]) -> Options:
+    """Validate the flags that were given.
+
+    Raises:
+        click.UsageError: A value does not fit; the message names the flag.
+    """
+    values = {name: _literal(model.model_fields[name], value) for name, value in given.items() if value is not None}
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        flag = f"--{first['loc'][0]}: " if first["loc"] else ""
+        raise click.UsageError(
+            f"{flag}{first['msg'][:1].lower()}{first['msg'][1:]} (given: {first['input']!r})"
+        ) from None
+
+
+def _literal(field: FieldInfo, value: Any) -> Any:
+    """Return the member of a Literal whose text was chosen on the command line."""
+    kind = _without_none(field.annotation)
+    if get_origin(kind) is Literal:
+        return next(member for member in get_args(kind) if str(member) == value)
+    return value

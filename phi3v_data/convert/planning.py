@@ -1,0 +1,125 @@
+"""From a request to a job: list the sources, write the plan, and tell one plan from another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from phi3v_data.convert.converter import Reject
+from phi3v_data.convert.job import JobFile
+from phi3v_data.convert.plan import write_plan
+from phi3v_data.errors import UsageError
+from phi3v_schemas import SourceInfo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from phi3v_data.convert.converter import Converter, Options
+    from phi3v_data.convert.sources import OpenedSource
+    from phi3v_schemas import Manifest
+
+__all__ = ["Request", "plan_job", "refuse_other_plan"]
+
+_ENGINE_FORMAT = 1  # changes when the engine itself gives other bytes for the same plan
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be converted, and where to.
+
+    Args:
+        converter: The converter's class.
+        options: Its options.
+        source: The opened raw data.
+        out_dir: The dataset's folder; made where it does not exist.
+        limit: At most this many sources per split.
+        overwrite: Replace a dataset of another plan, or of the same one, in that folder.
+    """
+
+    converter: type[Converter[Any]]
+    options: Options
+    source: OpenedSource
+    out_dir: Path
+    limit: int | None = None
+    overwrite: bool = False
+
+
+def plan_job(request: Request, plan_file: Path, part_size: int | None = None) -> JobFile:
+    """List the sources, write the plan and return the job it makes.
+
+    Args:
+        request: What is to be converted.
+        plan_file: Where to write the plan; an older file there is replaced.
+        part_size: Sources per part; None chooses it from their number.
+
+    Raises:
+        UsageError: The source holds nothing that the converter reads.
+    """
+    converter = request.converter(request.options, request.source.root)
+    unsafe = [
+        Reject(source=member, code="unsafe_member", message="a link, a device or a path that leaves the archive")
+        for member in request.source.unsafe
+    ]
+    plan_file.unlink(missing_ok=True)
+    listing, total = write_plan(plan_file, converter.sources(), unsafe, limit=request.limit, part_size=part_size)
+    if not total:
+        raise UsageError(f"{request.converter.name} found nothing to convert in the source")
+    source = SourceInfo(
+        kind=request.source.kind,
+        name=request.source.name,
+        revision=request.source.revision,
+        sha256=request.source.sha256,
+        licence=request.source.licence,
+        listing_sha256=listing,
+        sources=total,
+    )
+    job = JobFile(
+        converter=request.converter.name,
+        version=request.converter.version,
+        options=request.options.model_dump(mode="json"),
+        limit=request.limit,
+        shared=converter.shared,
+        root=request.source.root,
+        source=source,
+        plan_sha256="",
+    )
+    return job.model_copy(update={"plan_sha256": _identity(job)})
+
+
+def _identity(job: JobFile) -> str:
+    """Return the plan's hash: everything that shapes the output, and no path of this machine, no time."""
+    facts = job.model_dump(mode="json", exclude={"root": True, "plan_sha256": True, "source": {"licence"}})
+    text = json.dumps([_ENGINE_FORMAT, facts], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def refuse_other_plan(job: JobFile, old: JobFile | None, manifest: Manifest | None, out_dir: Path) -> None:
+    """Refuse a folder that holds another plan's work, saying what differs."""
+    if old is not None and old.plan_sha256 != job.plan_sha256:
+        was: dict[str, Any] = old.model_dump(mode="json")
+    elif old is None and manifest is not None and manifest.plan_sha256 != job.plan_sha256:
+        was = {
+            **manifest.converter.model_dump(mode="json"),
+            "source": manifest.source.model_dump(mode="json"),
+        }
+        was["converter"] = was.pop("name")
+    else:
+        return
+    raise UsageError(
+        f"{out_dir} holds another conversion ({_difference(was, job.model_dump(mode='json'))}): "
+        "choose another --out_dir, or pass --overwrite to replace it"
+    )
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Name the first thing that tells two plans apart."""
+    for key in ("converter", "version", "limit"):
+        if old[key] != new[key]:
+            return f"{key} {old[key]}, now {new[key]}"
+    for key in sorted(old["options"].keys() | new["options"].keys()):
+        before, after = old["options"].get(key), new["options"].get(key)
+        if before != after:
+            return f"{key} {before}, now {after}"
+    return "made from other source files"

@@ -1,0 +1,123 @@
+"""A worker: claims parts one after the other and converts them, until none is left.
+
+It knows nothing but the output folder. So any process on any machine that sees the folder can be one.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+
+from phi3v_data.convert.job import Claims, Job
+from phi3v_data.convert.writers import JsonlPartWriter
+from phi3v_data.errors import Phi3VError, SourceError
+from phi3v_data.fs import explain_os_error, is_disk_full
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from phi3v_data.convert.plan import PlannedSource
+
+__all__ = ["CRASHES_ALLOWED", "Failed", "Message", "PartDone", "SourceStarted", "convert_parts", "main"]
+
+CRASHES_ALLOWED = 1
+"""A source whose worker died more often than this is rejected."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStarted:
+    """The worker begins with a source: if it dies now, this is the one to blame."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartDone:
+    """A part is committed: how many sources it held, and how many of them were rejected."""
+
+    sources: int
+    rejects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The run cannot go on, whatever the source: no space, a missing extra, a fault of our own."""
+
+    exit_code: int
+    message: str
+    detail: str = ""
+
+
+Message = SourceStarted | PartDone | Failed
+
+
+def main() -> None:
+    """Run a worker as a process: takes its task from the pipe it was given, and sends a `Message` for every step."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
+    connection = Connection(int(sys.argv[1]))
+    out_dir, parts = connection.recv()
+    try:
+        convert_parts(out_dir, parts, connection.send)
+    except ConnectionError:
+        return  # the parent is gone; whoever starts again redoes the part
+    except Phi3VError as error:
+        connection.send(Failed(error.exit_code, str(error)))
+    except OSError as error:
+        connection.send(Failed(3, explain_os_error(error, out_dir)))
+    except Exception as error:
+        message = f"internal error: {type(error).__name__}: {error}; run again with --debug to see where"
+        connection.send(Failed(3, message, traceback.format_exc()))
+
+
+def convert_parts(out_dir: Path, parts: Sequence[int], send: Callable[[Message], None]) -> None:
+    """Convert those of the parts that are neither done nor claimed by another worker."""
+    job = Job(out_dir)
+    claims = Claims(job.folder.claims_file)
+    crashes = job.folder.crashes()
+    for part in parts:
+        if job.folder.part(part).exists():
+            continue
+        with claims.claim(part) as ours:
+            if ours and not job.folder.part(part).exists():
+                send(_convert_part(job, part, crashes, send))
+    claims.close()
+
+
+def _convert_part(job: Job, part: int, crashes: dict[int, int], send: Callable[[Message], None]) -> PartDone:
+    with JsonlPartWriter(job.folder.out_dir, job.folder.part(part), job.file.converter) as writer:
+        planned_sources = job.plan.part(part)
+        for planned in planned_sources:
+            send(SourceStarted(planned.number))
+            try:
+                _convert_source(job, planned, crashes.get(planned.number, 0), writer)
+            except SourceError as error:
+                writer.reject(planned, error.code, error.message)
+        return PartDone(len(planned_sources), writer.commit().rejects)
+
+
+def _convert_source(job: Job, planned: PlannedSource, crashes: int, writer: JsonlPartWriter) -> None:
+    if planned.reject is not None:
+        raise SourceError(planned.reject.code, planned.reject.message)
+    if crashes > CRASHES_ALLOWED:
+        raise SourceError("worker_died", f"converting it killed the worker {crashes} times; check the file")
+    try:
+        examples = list(job.converter.convert(planned.source))
+    except Phi3VError:
+        raise
+    except OSError as error:
+        if is_disk_full(error):
+            raise
+        raise SourceError("unreadable", f"it cannot be read: {error.strerror or error}") from error
+    except MemoryError:
+        raise SourceError("out_of_memory", "converting it needs more memory than there is") from None
+    except Exception as error:  # a converter is anyone's code: its fault costs one source, not the run
+        text = f"the converter failed: {type(error).__name__}: {error}"
+        raise SourceError("converter_error", text) from error
+    if not examples:
+        raise SourceError("no_examples", "the converter made no example from it")
+    writer.add(planned, examples)

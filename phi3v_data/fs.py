@@ -1,0 +1,50 @@
+"""Files that appear whole or not at all, and what a full disk looks like."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["explain_os_error", "is_disk_full", "sync_folder", "write_atomic"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Return whether a write failed for want of space: disk full, quota reached, file-size limit."""
+    return error.errno in _FULL
+
+
+def explain_os_error(error: OSError, folder: Path) -> str:
+    """Return one sentence for an operating-system error met while writing into a folder."""
+    if is_disk_full(error):
+        return f"no space left for {folder}: free some space and run the same command again"
+    return f"{error.filename or folder}: {error.strerror or error}"
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that a reader, even after a power cut, finds the old content or the new, never a part."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and new names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
