@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phi3v_data.convert.converter import Reject
 from phi3v_data.convert.job import JobFile
 from phi3v_data.convert.plan import write_plan
-from phi3v_data.errors import UsageError
+from phi3v_data.errors import CannotRun, UsageError
 from phi3v_schemas import SourceInfo
 
 if TYPE_CHECKING:
@@ -63,7 +64,11 @@ def plan_job(request: Request, plan_file: Path, part_size: int | None = None) ->
         for member in request.source.unsafe
     ]
     plan_file.unlink(missing_ok=True)
-    listing, total = write_plan(plan_file, converter.sources(), unsafe, limit=request.limit, part_size=part_size)
+    sources = converter.sources()
+    try:
+        listing, total = write_plan(plan_file, sources, unsafe, limit=request.limit, part_size=part_size)
+    except sqlite3.OperationalError as error:
+        raise CannotRun(f"the plan cannot be written to {plan_file.parent} ({error}): is there space left?") from error
     if not total:
         raise UsageError(f"{request.converter.name} found nothing to convert in the source")
     source = SourceInfo(

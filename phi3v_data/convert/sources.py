@@ -1,0 +1,148 @@
+"""Where raw data comes from: a folder, an archive, or a dataset on the hub; always a folder in the end."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from phi3v_data.convert.archive import open_local_archive
+from phi3v_data.convert.cache import default_cache
+from phi3v_data.convert.hub import fetch
+from phi3v_data.convert.hub_locate import HubRequest
+from phi3v_data.errors import CannotRun, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from phi3v_data.convert.hub import HubCopy
+
+__all__ = ["HubFile", "OpenedSource", "open_source"]
+
+_HUB = re.compile(r"hub:(?P<repo>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[^\s@]+))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class HubFile:
+    """An archive on the hub, a converter's default source.
+
+    Args:
+        repo: OWNER/NAME of the dataset.
+        filename: The archive in it.
+        revision: Branch, tag or commit.
+        known_size: Bytes, as somebody once saw them; another size is worth a warning, never an error.
+        known_sha256: Likewise.
+    """
+
+    repo: str
+    filename: str
+    revision: str = "main"
+    known_size: int | None = None
+    known_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSource:
+    """Raw data at hand.
+
+    Args:
+        root: The folder that holds it, to be read only.
+        kind: How it was given.
+        name: The archive's file name, or OWNER/NAME/FILE; None for a folder.
+        revision: The hub's commit.
+        sha256: Of the archive.
+        licence: As the hub's card states it.
+        unsafe: Members that were not unpacked: links, devices, paths that leave the folder; sorted, escaped.
+        warnings: What a person should know.
+    """
+
+    root: Path
+    kind: Literal["folder", "archive", "hub"]
+    name: str | None
+    revision: str | None
+    sha256: str | None
+    licence: str | None
+    unsafe: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def open_source(
+    spec: str | None,
+    *,
+    default: HubFile | None,
+    cache_dir: Path | None = None,
+    on_status: Callable[[str], None] | None = None,
+) -> OpenedSource:
+    """Return raw data as a folder, downloaded and unpacked into the cache where need be.
+
+    Args:
+        spec: A folder, an archive, or hub:OWNER/NAME[@REVISION]; None takes the default.
+        default: The converter's own source, if it has one.
+        cache_dir: Where to unpack; by default `$PHI3V_CACHE` or the user's cache folder.
+        on_status: Receives one line before each step that takes long.
+
+    Raises:
+        UsageError: There is no such folder or file, or nothing was given where there is no default.
+        CannotRun: The data cannot be had: no network, no access, no space, a damaged archive.
+    """
+    cache, status = cache_dir or default_cache(), on_status or _silent
+    if spec is None and default is None:
+        raise UsageError("this converter has no default source: give --source, a folder or an archive")
+    if spec is None or spec.startswith("hub:"):
+        return _open_hub(spec, default, cache, status)
+    if not spec:
+        raise UsageError("--source is empty: give a folder, an archive or hub:OWNER/NAME")
+    return _open_path(Path(spec).expanduser(), cache, status)
+
+
+def _silent(_line: str) -> None:
+    pass
+
+
+def _open_path(path: Path, cache: Path, status: Callable[[str], None]) -> OpenedSource:
+    try:
+        mode_known = path.exists()
+    except OSError as error:
+        raise CannotRun(f"{path} cannot be read: {error.strerror}") from error
+    if not mode_known:
+        raise UsageError(f"there is no {path}: --source takes a folder, an archive or hub:OWNER/NAME")
+    if path.is_dir():
+        return OpenedSource(path.resolve(), "folder", None, None, None, None, ())
+    if not path.is_file():
+        raise UsageError(f"{path} is neither a folder nor a file: --source takes a folder or an archive")
+    tree = open_local_archive(path, cache=cache, status=status)
+    return OpenedSource(tree.root, "archive", path.name, None, tree.sha256, None, tree.unsafe)
+
+
+def _open_hub(spec: str | None, default: HubFile | None, cache: Path, status: Callable[[str], None]) -> OpenedSource:
+    request = _parse_hub(spec, default)
+    copy = fetch(request, cache=cache, status=status)
+    name = f"{request.repo}/{copy.filename}"
+    # What was seen of the default's archive says nothing about any other.
+    seen = default if default and name == f"{default.repo}/{default.filename}" else None
+    warnings = copy.warnings + _differences(copy, seen)
+    tree = copy.tree
+    return OpenedSource(tree.root, "hub", name, copy.commit, tree.sha256, copy.licence, tree.unsafe, warnings)
+
+
+def _parse_hub(spec: str | None, default: HubFile | None) -> HubRequest:
+    if spec is None:
+        assert default is not None
+        return HubRequest(default.repo, default.revision, default.filename, certain=True)
+    match = _HUB.fullmatch(spec)
+    if match is None:
+        raise UsageError(f"{spec!r} is not of the form hub:OWNER/NAME or hub:OWNER/NAME@REVISION")
+    repo, own = match["repo"], default is not None and match["repo"] == default.repo
+    revision = match["revision"] or (default.revision if default and own else "main")
+    return HubRequest(repo, revision, default.filename if default else None, certain=own)
+
+
+def _differences(copy: HubCopy, seen: HubFile | None) -> tuple[str, ...]:
+    """Say that an archive is not the one known at second hand; it has passed the hub's own check."""
+    if seen is None:
+        return ()
+    same_size = seen.known_size is None or copy.size in (None, seen.known_size)
+    if same_size and seen.known_sha256 in (None, copy.tree.sha256):
+        return ()
+    return (f"{seen.repo}/{seen.filename} has changed since this converter was written: results may differ",)
