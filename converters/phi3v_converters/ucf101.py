@@ -36,7 +36,7 @@ def _read_classes(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if os.path.isfile(value):  # noqa: PTH113 - a very long list of names is no path, and Path would raise
-        names = Path(value).read_text(encoding="utf-8").splitlines()
+        names = Path(value).read_text(encoding="utf-8-sig").splitlines()
     else:
         names = value.split(",")
     return tuple(name.strip() for name in names if name.strip())
@@ -76,7 +76,7 @@ class UCF101Options(Options):
         default=0.1,
         ge=0,
         lt=1,
-        description="Part of the groups of a class carved off as val, where there is no val.",
+        description="Part of the groups of a class carved off as val, where the source is not split into folders.",
     )
     test_fraction: float = Field(
         default=0.1, ge=0, lt=1, description="The same for test, where the source has no splits at all."

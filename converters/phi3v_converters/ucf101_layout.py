@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 from phi3v_data.convert.converter import Reject
 from phi3v_data.errors import UsageError
 from phi3v_data.media.video import VIDEO_SUFFIXES
+from phi3v_data.paths import name_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from phi3v_converters.ucf101 import UCF101Options
 
@@ -85,8 +86,8 @@ def find_layout(root: Path, options: UCF101Options) -> Layout:
         splits = _read_official(base, lists, options)
     else:
         base = top
-        clips: Split = [clip for folder in _folders(top) for clip in _scan(folder, folder.name, top)]
-        train, test = _carve(clips, "test", options.test_fraction, options.seed)
+        clips = [clip for folder in _folders(top) for clip in _scan(folder, folder.name, top)]
+        train, test = _carve([*clips, *_strays(top, top)], "test", options.test_fraction, options.seed)
         splits = _with_val(train, test, options)
     if not any(isinstance(clip, Clip) for split in splits.values() for clip in split):
         raise UsageError(
@@ -94,8 +95,9 @@ def find_layout(root: Path, options: UCF101Options) -> Layout:
             f"UCF-101 (UCF-101/ beside {_LISTS}/)"
         )
     classes = _classes(splits, options.classes)
-    chosen = {name: [clip for clip in split if _is_chosen(clip, classes)] for name, split in splits.items()}
-    return Layout(os.path.relpath(base, root), classes, chosen)
+    if options.classes is not None:
+        splits = {name: _only(split, classes) for name, split in splits.items()}
+    return Layout(os.path.relpath(base, root), classes, splits)
 
 
 def _unwrap(root: Path) -> Path:
@@ -157,25 +159,29 @@ def _scan(folder: Path, label: str, base: Path) -> Iterator[Clip]:
         )
 
 
+def _strays(folder: Path, base: Path, split: str | None = None) -> list[Reject]:
+    """Reject the videos that lie directly in a folder of class folders."""
+    message = "it lies in no class folder: move it into the folder of its class"
+    videos = (path for path in folder.iterdir() if _is_video(path.name) and not path.is_dir())
+    return [
+        Reject(source=os.path.relpath(path, base), split=split, code="no_class", message=message) for path in videos
+    ]
+
+
 def _read_splits(top: Path) -> dict[str, Split]:
-    """Read `{train,val,test}/<Class>/…`; a video outside any class folder is rejected."""
+    """Read `{train,val,test}/<Class>/…`; a video outside any split or class folder is rejected."""
     splits: dict[str, Split] = {name: [] for name in ("train", "val", "test")}
+    outside = [stray.source for stray in _strays(top, top)]
     for folder in _folders(top):
         split = _SPLITS.get(folder.name.lower())
         if split is None:
+            outside += [clip.path for clip in _scan(folder, folder.name, top)]
             continue
         for inner in _folders(folder):
             splits[split] += _scan(inner, inner.name, top)
-        stray = (path for path in folder.iterdir() if path.is_file() and _is_video(path.name))
-        splits[split] += [
-            Reject(
-                source=f"{folder.name}/{path.name}",
-                split=split,
-                code="no_class",
-                message="it lies in no class folder: move it into the folder of its class",
-            )
-            for path in stray
-        ]
+        splits[split] += _strays(folder, top, split)
+    message = "it lies in none of the folders train, val and test: move it into one of them, or out of the source"
+    splits["train"] += [Reject(source=path, code="no_split", message=message) for path in outside]
     return {name: split for name, split in splits.items() if split}
 
 
@@ -193,22 +199,22 @@ def _read_official(base: Path, lists: Path, options: UCF101Options) -> dict[str,
     """Read the official lists of one fold, carve val from train, and account for every clip on disk."""
     names = {line.split()[-1].lower(): line.split()[-1] for line in _lines(lists / "classInd.txt")}
     on_disk = {
-        clip.path.lower(): clip
+        clip.path: clip
         for folder in _folders(base)
         if folder != lists
         for clip in _scan(folder, names.get(folder.name.lower(), folder.name), base)
     }
+    spelled = {path.lower(): path for path in on_disk}
     splits: dict[str, Split] = {}
     for split in ("train", "test"):
         entries = [line.split()[0] for line in _lines(lists / f"{split}list{options.fold:02d}.txt")]
-        splits[split] = [
-            on_disk.pop(entry.lower()) if entry.lower() in on_disk else _missing(entry, split) for entry in entries
-        ]
+        found = [(entry, entry if entry in on_disk else spelled.get(entry.lower(), "")) for entry in entries]
+        splits[split] = [on_disk.pop(path) if path in on_disk else _missing(entry, split) for entry, path in found]
     unlisted: Split = [
         Reject(source=clip.path, code="unlisted", message=f"it is in neither list of fold {options.fold}")
         for clip in on_disk.values()
     ]
-    return _with_val(splits["train"], splits["test"] + unlisted, options)
+    return _with_val(splits["train"], [*splits["test"], *unlisted, *_strays(base, base)], options)
 
 
 def _lines(path: Path) -> list[str]:
@@ -234,7 +240,8 @@ def _carve(clips: Split, purpose: str, fraction: float, seed: int) -> tuple[Spli
     for clip in clips:
         if isinstance(clip, Clip):
             key = clip.group or clip.path
-            groups.setdefault(clip.label, {})[key] = hashlib.sha256(f"{seed}/{purpose}/{key}".encode()).hexdigest()
+            name = f"{seed}/{purpose}/{key}".encode("utf-8", "surrogateescape")
+            groups.setdefault(clip.label, {})[key] = hashlib.sha256(name).hexdigest()
     taken = {key for of_class in groups.values() for key in _first(of_class, fraction)}
     parts: tuple[Split, Split] = ([], [])
     for clip in clips:
@@ -252,7 +259,8 @@ def _first(groups: dict[str, str], fraction: float) -> Sequence[str]:
 
 def _classes(splits: dict[str, Split], wanted: Sequence[str] | None) -> list[str]:
     """Return the classes of the prompt: all there are, sorted, or those asked for, in that order."""
-    found = sorted({clip.label for split in splits.values() for clip in split if isinstance(clip, Clip)})
+    labels = {clip.label for split in splits.values() for clip in split if isinstance(clip, Clip)}
+    found = sorted(label for label in labels if not name_fault(label))  # the plan rejects the clips of the others
     if wanted is None:
         return found
     for name in wanted:
@@ -265,5 +273,15 @@ def _classes(splits: dict[str, Split], wanted: Sequence[str] | None) -> list[str
     return list(wanted)
 
 
-def _is_chosen(clip: Clip | Reject, classes: Iterable[str]) -> bool:
-    return isinstance(clip, Reject) or clip.label in classes
+def _only(clips: Split, classes: Sequence[str]) -> Split:
+    """Return the clips of some classes, and the rejects that are not known to be of another."""
+    folders = {name.lower() for name in classes}
+    return [
+        clip
+        for clip in clips
+        if (clip.label in classes if isinstance(clip, Clip) else not _is_of_another(clip, folders))
+    ]
+
+
+def _is_of_another(reject: Reject, folders: Container[str]) -> bool:
+    return reject.code in ("missing", "unlisted") and reject.source.partition("/")[0].lower() not in folders

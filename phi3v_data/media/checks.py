@@ -124,9 +124,7 @@ def check_image(path: str, *, max_pixels: int = MAX_PIXELS) -> ImageHeader:
         with open(path, "rb") as file:  # noqa: PTH123
             header = _read_header(path, file, size)
             if header.width * header.height > max_pixels:
-                raise TooManyPixels(
-                    path, f"is {header.width}x{header.height} pixels, over the limit of {max_pixels:,}"
-                )
+                raise TooManyPixels(path, f"is {header.width}x{header.height} pixels, over the limit of {max_pixels:,}")
             if not _is_whole(file, header.format, size):
                 raise TruncatedImage(path, f"is cut short: its {header.format} end marker is missing")
     except OSError as error:
@@ -182,7 +180,7 @@ def _is_whole(file: BinaryIO, image_format: str, size: int) -> bool:
     if image_format in ("JPEG", "MPO"):
         return _ends_with(file, _JPEG_END, size) or _jpeg_has_end(file)
     if image_format == "PNG":
-        return _ends_with(file, _PNG_END, size) or _png_has_end(file)
+        return _ends_with(file, _PNG_END, size) or _png_has_end(file, size)
     if image_format == "WEBP":
         file.seek(4)
         return int.from_bytes(file.read(4), "little") + 8 <= size
@@ -222,14 +220,14 @@ def _contains(file: BinaryIO, wanted: bytes) -> bool:
     return False
 
 
-def _png_has_end(file: BinaryIO) -> bool:
+def _png_has_end(file: BinaryIO, size: int) -> bool:
     """Walk the chunks (length, type, data, checksum; PNG 1.2, 3.2) to the last, whatever follows it."""
     position = 8
     while True:
         file.seek(position)
         head = file.read(8)
-        if len(head) < 8 or not head[4:].isalpha():
+        position += 12 + int.from_bytes(head[:4], "big")
+        if len(head) < 8 or position > size or not head[4:].isalpha():
             return False
         if head[4:] == b"IEND":
             return True
-        position += 12 + int.from_bytes(head[:4], "big")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from phi3v_data.errors import SourceError
 from phi3v_data.media.containers import matroska_duration
 from phi3v_data.media.libav import libav, open_video, read_packets, reformatter
+from phi3v_data.media.sparing import can_spare, sample_sparing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,10 +52,18 @@ def decode_pyav(path: Path, plan: Plan, take: Take, *, tolerant: bool = False) -
         return _decode_what_there_is(path, plan, take)
     with open_video(path) as (container, stream):
         stored = _demux(path, container, stream)
-        indices = plan(stored.total)
-        if stored.held is not None:
-            seen = _sample(_frames(stream, stored.held), indices, take)
-    if stored.held is None:
+        indices, held = plan(stored.total), stored.held
+
+        def take_frame(index: int, frame: VideoFrame) -> None:
+            take(index, _pixels(frame))
+
+        if held is not None and can_spare(stream):
+            if len(held) == stored.total and sample_sparing(stream, held, indices, take_frame):
+                return stored.total
+            held = None  # used up, on a doubt that decoding everything will settle
+        if held is not None:
+            seen = _sample(_frames(stream, held), indices, take)
+    if held is None:
         with open_video(path) as (container, stream):
             seen = _sample(_frames(stream, read_packets(container, stream)), indices, take)
     if seen > indices[-1]:

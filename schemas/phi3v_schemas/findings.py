@@ -16,8 +16,13 @@ class Finding(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: str = Field(description="The file, as it was named on the command line or below the dataset folder.")
-    line: int | None = Field(description="Line number from 1; null for a finding about the whole dataset.")
+    file: str = Field(
+        description="The file, as it was named on the command line or below the dataset folder.",
+        examples=["out/ucf101_train.jsonl"],
+    )
+    line: int | None = Field(
+        description="Line number from 1; null for a finding about a file or the whole dataset.", examples=[17]
+    )
     pointer: str = Field(
         default="",
         description="JSON pointer (RFC 6901) to the value at fault.",
@@ -25,9 +30,12 @@ class Finding(BaseModel):
     )
     code: str = Field(description="Stable code of the rule.", examples=["E401"])
     slug: str = Field(description="The rule's name for people.", examples=["image-missing"])
-    severity: Severity = Field(description="'error' fails the run; 'warning' only with --strict.")
-    message: str = Field(description="What is wrong, with the value at fault.")
-    hint: str = Field(description="What to do about it.")
+    severity: Severity = Field(description="'error' fails the run; 'warning' only with --strict.", examples=["error"])
+    message: str = Field(
+        description="What is wrong, with the value at fault.",
+        examples=["the image 'train/cat.jpg' is not in out/images"],
+    )
+    hint: str = Field(description="What to do about it.", examples=["Add the file."])
 
 
 class Report(BaseModel):
@@ -35,8 +43,16 @@ class Report(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: str = Field(description="Version of the record format the files were held against.")
-    files: list[str] = Field(description="The files read, in order.")
-    records: int = Field(ge=0, description="Lines read that held something.")
-    counts: dict[str, int] = Field(description="How often each code was found, kept or not.")
-    findings: list[Finding] = Field(description="The findings, in file and line order, up to --max_findings.")
+    schema_version: str = Field(
+        description="Version of the record format the files were held against.", examples=["1.0"]
+    )
+    files: list[str] = Field(description="The files read, in order.", examples=[["out/ucf101_train.jsonl"]])
+    records: int = Field(ge=0, description="Lines read that held something.", examples=[300])
+    counts: dict[str, int] = Field(
+        description="How often each code was found, kept or not.", examples=[{"E401": 2, "W104": 1}]
+    )
+    findings: list[Finding] = Field(
+        description="The findings of each dataset: about the folder, then line by line for each file, then "
+        "duplicate ids; up to --max_findings.",
+        examples=[[]],
+    )

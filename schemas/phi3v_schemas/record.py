@@ -21,7 +21,7 @@ class Turn(_Model):
 
     images: list[Text] | None = Field(
         default=None,
-        description="Image paths in the order the model sees them: relative, with '/', inside the images folder.",
+        description="Image paths, in the order the model sees them: relative, with '/', in the images folder.",
         examples=[["train/Basketball/v_Basketball_g01_c01.0.jpg"]],
     )
     user: Text = Field(
@@ -30,7 +30,7 @@ class Turn(_Model):
     )
     assistant: Text | None = Field(
         default=None,
-        description="What the model should answer. May be absent only in the last turn (an evaluation prompt).",
+        description="What the model should answer; may be absent only in the last turn (an evaluation prompt).",
         examples=["Basketball"],
     )
     answers: list[Text] | None = Field(
@@ -47,7 +47,7 @@ class Record(_Model):
     source: Text = Field(description="The dataset the example comes from.", examples=["ucf101"])
     group: Text | None = Field(
         default=None,
-        description="Examples that share a scene, document or image set share a group; a group never crosses splits.",
+        description="Examples that share a scene, document or image set share a group, which crosses no split.",
         examples=["Basketball/g01"],
     )
     system: Text | None = Field(
@@ -68,13 +68,15 @@ class Record(_Model):
 
     @model_validator(mode="after")
     def _only_the_last_turn_may_lack_an_answer(self) -> Record:
-        for index, turn in enumerate(self.conversations[:-1]):
-            if turn.assistant is None:
-                raise PydanticCustomError(
-                    "assistant_missing",
-                    "turn {index} has no 'assistant'; only the last turn may lack one",
-                    {"index": index},
-                )
+        if len(self.conversations) == 1:
+            return self
+        unanswered = [index for index, turn in enumerate(self.conversations[:-1]) if turn.assistant is None]
+        if unanswered:
+            raise PydanticCustomError(
+                "assistant_missing",
+                "turn {index} has no 'assistant'; only the last turn may lack one",
+                {"index": unanswered[0], "unanswered": unanswered, "turns": len(self.conversations)},
+            )
         return self
 
     def image_paths(self) -> list[str]:

@@ -1,0 +1,83 @@
+"""How many tokens an image costs: exact, from its size alone.
+
+The rules are those of the model's own image processor (`Phi3VImageProcessor` of Phi-3.5-vision): the image is
+scaled to a grid of 336-pixel crops, and each crop becomes 144 tokens besides the separators.
+"""
+
+from __future__ import annotations
+
+from math import ceil, sqrt
+
+from phi3v_data.errors import DataError
+
+__all__ = ["CROP", "ImpossibleSize", "hd_size", "image_tokens"]
+
+CROP = 336
+"""Side of one crop in pixels: what the vision encoder sees at a time."""
+
+
+class ImpossibleSize(DataError, ValueError):
+    """The image processor cannot scale an image of this size."""
+
+
+def hd_size(width: int, height: int, num_crops: int) -> tuple[int, int]:
+    """Compute the size to which the image processor scales and pads an image.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+        num_crops: The most crops the grid may have (the processor's `num_crops`), at least 1.
+
+    Returns:
+        Padded width and height in pixels, both multiples of 336.
+
+    Raises:
+        ImpossibleSize: A side is not positive, `num_crops` is below 1, or the image is so long and thin that
+            its short side would vanish.
+    """
+    if width < 1 or height < 1 or num_crops < 1:
+        raise ImpossibleSize(f"an image of {width}x{height} pixels with num_crops {num_crops} has no size")
+    if width < height:
+        padded_height, padded_width = _padded(height, width, num_crops)
+    else:
+        padded_width, padded_height = _padded(width, height, num_crops)
+    if not padded_width or not padded_height:
+        raise ImpossibleSize(
+            f"an image of {width}x{height} pixels is too thin: at num_crops {num_crops} no row of it is left"
+        )
+    return padded_width, padded_height
+
+
+def image_tokens(width: int, height: int, num_crops: int) -> int:
+    """Compute the number of tokens an image takes in the prompt.
+
+    With h and w the padded size in crops: (h*w + 1)*144 for the crops and the overview, (h + 1)*12 for the
+    ends of lines, and 1 between the two.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+        num_crops: The most crops the grid may have (the processor's `num_crops`), at least 1.
+
+    Returns:
+        Tokens, the `<s>` that the processor puts behind an image not counted.
+
+    Raises:
+        ImpossibleSize: As `hd_size`.
+    """
+    padded_width, padded_height = hd_size(width, height, num_crops)
+    columns, rows = padded_width // CROP, padded_height // CROP
+    return (rows * columns + 1) * 144 + 1 + (rows + 1) * 12
+
+
+def _padded(long: int, short: int, num_crops: int) -> tuple[int, int]:
+    """Return the padded size of an image lying on its long side; (n, 0) where nothing is left."""
+    ratio = long / short
+    # The reference counts the scale up while scale * ceil(scale / ratio) fits. That product never falls, and
+    # it is at least scale**2 / ratio, so the answer lies just below this bound: a few steps at most.
+    scale = min(num_crops, int(sqrt(num_crops * ratio)) + 1)
+    while scale * ceil(scale / ratio) > num_crops:
+        scale -= 1
+    new_long = CROP * scale
+    new_short = int(new_long / ratio)
+    return new_long, ceil(new_short / CROP) * CROP

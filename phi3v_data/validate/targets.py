@@ -1,0 +1,118 @@
+"""What a PATH of the command line means: datasets, each with its files, its images and its manifest."""
+
+from __future__ import annotations
+
+import glob
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phi3v_data.layout import IMAGES, MANIFEST, data_files, parse_name
+from phi3v_data.validate.lines import FileUnreadable
+from phi3v_data.validate.manifest import check_structure, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from phi3v_data.validate.rule import Problem
+    from phi3v_schemas import DataFile
+
+__all__ = ["STDIN", "Target", "find_targets"]
+
+STDIN = "<stdin>"
+
+
+@dataclass
+class Target:
+    """One dataset: files whose ids must differ.
+
+    Args:
+        images: The images folder.
+        files: The JSONL files in order; None stands for standard input.
+        entries: What the manifest says of each file, by its path.
+        problems: What is wrong before a line is read: the file it is about, and the problem.
+    """
+
+    images: Path
+    files: list[Path | None] = field(default_factory=list)
+    entries: dict[Path, DataFile] = field(default_factory=dict)
+    problems: list[tuple[str, Problem]] = field(default_factory=list)
+
+
+def find_targets(paths: Sequence[Path | str], images_dir: Path | None) -> list[Target]:
+    """Resolve the paths given: a file, a dataset folder, a glob, or "-" for standard input.
+
+    Files of one folder whose names differ only in split and shard are one dataset. A file named twice is
+    read once.
+
+    Args:
+        paths: As on the command line.
+        images_dir: The images folder of all of them; by default `images` beside the JSONL files.
+    """
+    targets: list[Target] = []
+    loose: dict[tuple[Path, str], Target] = {}
+    seen: set[Path] = set()
+    for path in _expand(paths):
+        if str(path) == "-":
+            targets.append(Target(images_dir or Path(IMAGES), files=[None]))
+            continue
+        real = path.resolve()
+        if real in seen:
+            continue
+        seen.add(real)
+        if glob.has_magic(str(path)) and not os.path.lexists(path):
+            problem = FileUnreadable.problem(fault="no file matches this pattern")
+            targets.append(Target(path.parent, problems=[(str(path), problem)]))
+            continue
+        if _is_folder(path):
+            target = _folder(path, images_dir)
+            unseen = {file.resolve(): file for file in reversed(target.files) if file is not None}
+            target.files = [file for real, file in reversed(unseen.items()) if real not in seen]
+            seen.update(unseen)
+            targets.append(target)
+            continue
+        key = (real.parent, parse_name(path).name)
+        if key not in loose:
+            loose[key] = Target(images_dir or path.parent / IMAGES)
+            targets.append(loose[key])
+        loose[key].files.append(path)
+    return targets
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # no permission to ask: opening it will say so
+        return False
+
+
+def _expand(paths: Sequence[Path | str]) -> Iterator[Path]:
+    """Expand the patterns among the paths; what is there under its very name is no pattern."""
+    for path in paths:
+        if glob.has_magic(str(path)) and not os.path.lexists(path):
+            matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 -- it may be absolute
+            yield from map(Path, matches or [str(path)])
+        else:
+            yield Path(path)
+
+
+def _folder(folder: Path, images_dir: Path | None) -> Target:
+    target = Target(images_dir or folder / IMAGES)
+    try:
+        present = data_files(folder)
+    except OSError as error:
+        target.problems.append((str(folder), FileUnreadable.problem(fault=f"cannot be read: {error.strerror}")))
+        return target
+    manifest, problem = load(folder)
+    if problem:
+        target.problems.append((str(folder / MANIFEST), problem))
+    target.problems += check_structure(folder, manifest)
+    if manifest is None:
+        target.files += present
+    else:
+        target.entries = {folder / entry.path: entry for entry in manifest.files}
+        target.files += [path for path in target.entries if path.is_file()]
+    if not target.files:
+        target.problems.append((str(folder), FileUnreadable.problem(fault="the folder holds no JSONL file")))
+    return target
