@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 160, 96
 _BITS = 6
+_NOT_CODED = b"\x00\x00\x01\xb6" + int("0101000010" + "01111", 2).to_bytes(2)
 
 # what to write, by a name that says what is special about it
 SOUND = {
@@ -234,3 +235,32 @@ def _beside(path: Path, mark: str, content: bytes) -> Path:
     copy = path.with_name(f"{path.stem}-{mark}{path.suffix}")
     copy.write_bytes(content)
     return copy
+
+
+def packed(path: Path, count: int = 40) -> Path:
+    """Write an MPEG-4 AVI packed as XviD and DivX do it: a B-picture rides behind the one it is shown before.
+
+    The picture it displaces leaves an empty packet, "not coded", where the last B-picture of a run stood.
+    """
+    first = make(path.parent, "unpacked.avi", count, codec="mpeg4", codec_tag="XVID", options={"bf": "2", "g": "250"})
+    with av.open(str(first)) as source:
+        pictures = [bytes(packet) for packet in source.demux(video=0) if packet.size]
+    packets: list[bytes] = []
+    for picture in pictures:
+        is_b = picture[picture.index(b"\x00\x00\x01\xb6") + 4] >> 6 == 2
+        if is_b and packets[-1] != _NOT_CODED:
+            packets[-1:] = [packets[-1] + picture, _NOT_CODED]
+        elif is_b:
+            packets[-1:] = [picture, _NOT_CODED]
+        else:
+            packets.append(picture)
+    packets[0] = packets[0].replace(b"\x00\x00\x01\xb6", b"\x00\x00\x01\xb2DivX503b1393p\x00\x00\x01\xb6", 1)
+    with av.open(str(first)) as source, av.open(str(path), "w") as container:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        for index, data in enumerate(packets):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base = stream, Fraction(1, 25)
+            packet.pts = packet.dts = index
+            packet.is_keyframe = index == 0
+            container.mux(packet)
+    return path
