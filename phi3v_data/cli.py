@@ -21,11 +21,11 @@ __all__ = ["cli", "main"]
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-class Terminated(BaseException):
+class _Terminated(BaseException):
     """SIGTERM arrived."""
 
 
-class ConverterGroup(click.Group):
+class _ConverterGroup(click.Group):
     """`convert`: one sub-command per installed converter, imported only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -56,7 +56,7 @@ def cli(debug: bool) -> None:
     """
 
 
-@cli.group("convert", cls=ConverterGroup)
+@cli.group("convert", cls=_ConverterGroup)
 def convert_group() -> None:
     """Convert raw data into a dataset: images, JSONL files and a manifest."""
 
@@ -126,10 +126,13 @@ def main() -> NoReturn:
     """Run the command line and exit: 0 clean, 1 findings or rejects, 2 usage, 3 could not run, 130, 143."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = cli.main(prog_name="phi3v-data", standalone_mode=False)
+        with cli.make_context("phi3v-data", sys.argv[1:]) as context:  # click's own `main` exits 1 on a closed pipe
+            cli.invoke(context)
+    except click.exceptions.Exit as end:
+        raise SystemExit(end.exit_code) from None
     except (click.exceptions.Abort, KeyboardInterrupt) as error:
         _leave("Interrupted." + _how_to_go_on(error), 130)
-    except Terminated as error:
+    except _Terminated as error:
         _leave("Terminated." + _how_to_go_on(error), 143)
     except click.ClickException as error:
         error.show()
@@ -146,11 +149,11 @@ def main() -> NoReturn:
             f"Internal error: {type(error).__name__}: {error}; run again as phi3v-data --debug … to see where",
             3,
         )
-    raise SystemExit(code if isinstance(code, int) else 0)
+    raise SystemExit(0)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
+    raise _Terminated
 
 
 def _how_to_go_on(error: BaseException) -> str:

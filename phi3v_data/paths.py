@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 
 __all__ = ["name_fault"]
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _LONGEST = 240  # bytes; file systems allow 255, and the engine appends a number and a suffix
 
 
@@ -15,19 +16,20 @@ def name_fault(name: str) -> str | None:
     The answer is the end of a sentence about the name: "leaves the folder", "holds a backslash".
     """
     try:
-        parts = [(part, len(part.encode())) for part in name.split("/")]
+        size = len(name.encode())
     except UnicodeEncodeError:
         return "is not valid UTF-8"
     if "\\" in name:
         return "holds a backslash"
     if name.startswith("/") or name[1:2] == ":":
         return "is absolute"
-    if any(unicodedata.category(character) == "Cc" for character in name):
+    if _CONTROL.search(name):
         return "holds a control character"
-    if any(part == ".." for part, _ in parts):
+    parts = name.split("/")
+    if ".." in parts:
         return "leaves the folder"
-    if any(part in ("", ".") for part, _ in parts):
+    if "" in parts or "." in parts:
         return "has an empty part"
-    if any(size > _LONGEST for _, size in parts):
+    if size > _LONGEST and any(len(part.encode()) > _LONGEST for part in parts):
         return f"has a part longer than {_LONGEST} bytes"
     return None

@@ -104,7 +104,7 @@ def _unwrap(root: Path) -> Path:
     """Step into the single folder that an archive often wraps around everything."""
     for _ in range(_DEEPEST):
         inner = _folders(root)
-        if len(inner) != 1 or inner[0].name.lower() in _SPLITS or _holds_videos(inner[0]):
+        if len(inner) != 1 or inner[0].name.lower() in _SPLITS or _holds_videos(inner[0]) or _holds_videos(root):
             break
         root = inner[0]
     return root
@@ -141,17 +141,17 @@ def _videos(folder: Path, depth: int = 0) -> Iterator[os.DirEntry[str]]:
 
 
 def _scan(folder: Path, label: str, base: Path) -> Iterator[Clip]:
-    """Yield the clips of one class folder."""
+    """Yield the clips of one class folder, which lies below base."""
+    above, within = len(f"{base}/"), len(f"{folder}/")  # a slice: `relpath` would take most of the listing's time
     for entry in _videos(folder):
-        inside = os.path.relpath(entry.path, folder)
-        stem = inside.rpartition(".")[0]
+        stem = entry.path[within:].rpartition(".")[0]
         try:
             size = entry.stat().st_size
         except OSError:  # a dangling link: it is a source all the same, and its reject says why
             size = 0
         group = _GROUP.search(stem)
         yield Clip(
-            path=os.path.relpath(entry.path, base),
+            path=entry.path[above:],
             name=f"{label}/{stem}",
             size=size,
             label=label,

@@ -20,6 +20,7 @@ from phi3v_data.convert.flags import flags_of, options_from
 from phi3v_data.convert.planning import Request
 from phi3v_data.convert.registry import load_converter
 from phi3v_data.convert.sources import open_source
+from phi3v_data.errors import CannotRun
 
 if TYPE_CHECKING:
     from phi3v_data.convert.converter import Converter, Options
@@ -59,6 +60,8 @@ def convert_command(name: str) -> click.Command:
     converter = load_converter(name)
     engine, own = _engine_flags(), flags_of(converter.options_type)
     names = {flag.name for flag in own}
+    if taken := names & {flag.name for flag in engine}:
+        raise CannotRun(f"the converter {name!r} has an option {taken.pop()!r}, which every conversion has: rename it")
 
     def run(**values: Any) -> None:
         options = options_from(converter.options_type, {key: values.pop(key) for key in names})
@@ -134,11 +137,15 @@ def _report(outcome: Outcome, out_dir: Path, max_rejects: int, form: str) -> Non
         return
     if outcome.was_complete:
         click.echo("Nothing to do: the dataset was complete.")
-    print_summary(manifest, out_dir)
+    if manifest.files:
+        print_summary(manifest, out_dir)
+    else:
+        click.echo("Nothing was converted: every source was rejected.")
     if manifest.rejects:
         click.echo(
             f"{manifest.rejects} rejected (--max_rejects {max_rejects}): see {out_dir / 'rejects.jsonl'}",
             err=True,
         )
-    click.echo(f"Look at it: {out_dir / CONTACT_SHEET}")
-    click.echo(f"Next: phi3v-data validate {shlex.quote(str(out_dir))}")
+    if manifest.files:
+        click.echo(f"Look at it: {out_dir / CONTACT_SHEET}")
+        click.echo(f"Next: phi3v-data validate {shlex.quote(str(out_dir))}")

@@ -82,15 +82,18 @@ def print_summary(manifest: Manifest, out_dir: Path) -> None:
     """Print what the dataset holds, split by split."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=f"{manifest.converter.name} → {out_dir}", title_justify="left")
+    table = Table(title=Text(f"{manifest.converter.name} → {out_dir}"), title_justify="left")
     table.add_column("file")
     for name in ("records", "images", "MB", "classes"):
         table.add_column(name, justify="right")
     for file in manifest.files:
         classes = len(manifest.classes.get(file.split, {}))
         megabytes = f"{(file.bytes + file.image_bytes) / 1e6:,.1f}"
-        table.add_row(file.path, f"{file.records:,}", f"{file.images:,}", megabytes, str(classes) if classes else "–")
+        table.add_row(
+            Text(file.path), f"{file.records:,}", f"{file.images:,}", megabytes, str(classes) if classes else "–"
+        )
     Console(width=None if sys.stdout.isatty() else 100).print(table)
 
 

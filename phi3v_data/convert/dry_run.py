@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,6 @@ from phi3v_data.tokens import image_tokens
 from phi3v_schemas import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from phi3v_data.convert.executors import Executor
     from phi3v_data.convert.planning import Request
 
@@ -31,7 +30,7 @@ _SAMPLES = 4  # sources converted per split
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a conversion would come to; the estimates are means over the sampled sources, times all of them.
+    """What a conversion would come to; the estimates are means over the sampled sources of a split, times all of them.
 
     Args:
         splits: Sources of each split.
@@ -42,7 +41,7 @@ class Estimate:
         images: Estimated images.
         image_bytes: Estimated bytes of images.
         image_tokens: Estimated image tokens for each `num_crops`.
-        first_record: The first record, as it would be written.
+        first_record: The first record of those sampled, as it would be written.
     """
 
     splits: dict[str, int]
@@ -64,48 +63,56 @@ def dry_run(request: Request, executor: Executor) -> Estimate:
         job = plan_job(request, folder.plan_file, part_size=1)
         write_atomic(folder.job_file, job.model_dump_json().encode())
         plan = Plan(folder.plan_file)
-        chosen = _choose(plan.splits())
-        executor.run(folder, chosen, lambda message: None)
-        estimate = _estimate(folder, plan, chosen)
+        splits = plan.splits()
+        chosen = _choose(splits)
+        executor.run(folder, list(chosen), lambda message: None)
+        rejected = sum(1 for _ in plan.rejects())
         plan.close()
-    return estimate
+        return _estimate(folder, splits, rejected, chosen)
 
 
-def _choose(splits: dict[str, int]) -> list[int]:
-    """Return the numbers of a few sources of each split, spread over it; the very first is among them."""
-    chosen, first = [], 0
+def _choose(splits: dict[str, int]) -> dict[int, float]:
+    """Choose a few sources of each split, spread over it; the very first is among them.
+
+    Returns:
+        Their numbers, and how many sources each one stands for.
+    """
+    chosen: dict[int, float] = {}
+    first = 0
     for count in splits.values():
         few = min(count, _SAMPLES)
-        chosen += [first + k * count // few for k in range(few)]
+        chosen |= {first + k * count // few: count / few for k in range(few)}
         first += count
     return chosen
 
 
-def _estimate(folder: JobFolder, plan: Plan, chosen: Sequence[int]) -> Estimate:
-    parts = [folder.part(number) for number in chosen]
-    done = [PartSummary.model_validate_json((part / "summary.json").read_bytes()) for part in parts]
-    lines = [line for part in parts for line in (part / "records.jsonl").read_bytes().splitlines()]
-    sizes = [_size(folder.out_dir / "images" / path) for line in lines for path in _images(line)]
-    total = sum(plan.splits().values())
-
-    def scale(value: int) -> int:
-        return round(value * total / len(chosen))
-
+def _estimate(folder: JobFolder, splits: dict[str, int], rejected: int, chosen: dict[int, float]) -> Estimate:
+    totals: defaultdict[str, float] = defaultdict(float)
+    tokens: defaultdict[int, float] = defaultdict(float)
+    rejects, first_record = 0, None
+    for number, weight in chosen.items():
+        part = folder.part(number)
+        summary = PartSummary.model_validate_json((part / "summary.json").read_bytes())
+        rejects += summary.rejects
+        for name in ("records", "images", "image_bytes"):
+            totals[name] += weight * getattr(summary, name)
+        for line in (part / "records.jsonl").read_bytes().splitlines():
+            first_record = first_record or line.decode()
+            for path in Record.model_validate_json(line).image_paths():
+                size = _size(folder.out_dir / "images" / path)
+                for crops in NUM_CROPS:
+                    tokens[crops] += weight * image_tokens(*size, crops)
     return Estimate(
-        splits=plan.splits(),
-        rejected=sum(1 for _ in plan.rejects()),
+        splits=splits,
+        rejected=rejected,
         sampled=len(chosen),
-        sample_rejects=sum(summary.rejects for summary in done),
-        records=scale(sum(summary.records for summary in done)),
-        images=scale(sum(summary.images for summary in done)),
-        image_bytes=scale(sum(summary.image_bytes for summary in done)),
-        image_tokens={crops: scale(sum(image_tokens(*size, crops) for size in sizes)) for crops in NUM_CROPS},
-        first_record=lines[0].decode() if lines else None,
+        sample_rejects=rejects,
+        records=round(totals["records"]),
+        images=round(totals["images"]),
+        image_bytes=round(totals["image_bytes"]),
+        image_tokens={crops: round(tokens[crops]) for crops in NUM_CROPS},
+        first_record=first_record,
     )
-
-
-def _images(line: bytes) -> list[str]:
-    return Record.model_validate_json(line).image_paths()
 
 
 def _size(path: Path) -> tuple[int, int]:

@@ -52,7 +52,9 @@ def finalize(folder: JobFolder, job: JobFile, plan: Plan) -> Manifest:
     write_atomic(folder.out_dir / CONTACT_SHEET, sheet)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
-        converter=ConverterInfo(name=job.converter, version=job.version, options=job.options, limit=job.limit),
+        converter=ConverterInfo(
+            name=job.converter, version=job.version, options=job.options, shared=job.shared, limit=job.limit
+        ),
         source=job.source,
         plan_sha256=job.plan_sha256,
         files=files,

@@ -47,7 +47,9 @@ def _without_none(annotation: Any) -> Any:
 def _shown_default(field: FieldInfo) -> str:
     if field.is_required():
         return "[required]"
-    return "" if field.default is None or field.default is False else f"[default: {field.default}]"
+    if field.default_factory or field.default is None or field.default is False:
+        return ""
+    return f"[default: {field.default}]"
 
 
 def options_from(model: type[Options], given: Mapping[str, Any]) -> Options:
@@ -60,11 +62,18 @@ def options_from(model: type[Options], given: Mapping[str, Any]) -> Options:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        flag = f"--{first['loc'][0]}: " if first["loc"] else ""
-        raise click.UsageError(
-            f"{flag}{first['msg'][:1].lower()}{first['msg'][1:]} (given: {first['input']!r})"
-        ) from None
+        raise click.UsageError(_sentence(error)) from None
+
+
+def _sentence(error: ValidationError) -> str:
+    """Return what is wrong with the first flag at fault."""
+    first = error.errors(include_url=False)[0]
+    says = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:  # a rule about several flags: its author words it
+        return says
+    if first["type"] == "missing":
+        return f"missing option --{first['loc'][0]}"
+    return f"--{first['loc'][0]}: {says[:1].lower()}{says[1:]} (given: {first['input']!r})"
 
 
 def _literal(field: FieldInfo, value: Any) -> Any:

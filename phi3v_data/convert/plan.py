@@ -163,16 +163,16 @@ def _list(db: sqlite3.Connection, rank: int, split: str, sources: Iterable[Sourc
         if isinstance(source, Reject):
             _refuse(db, [source])
         elif fault := name_fault(source.path) or name_fault(source.name):
-            shown = source.path.encode("utf-8", "backslashreplace").decode()
             message = f"its name {fault}; rename it"
-            _refuse(db, [Reject(source=shown, split=split, code="unsafe_name", message=message)])
+            _refuse(db, [Reject(source=source.path, split=split, code="unsafe_name", message=message)])
         else:
             db.execute("INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?)", _row(rank, source))
 
 
 def _refuse(db: sqlite3.Connection, rejects: Iterable[Reject]) -> None:
     for reject in rejects:
-        row = (reject.source, reject.split, reject.code, reject.message)
+        shown = reject.source.encode("utf-8", "backslashreplace").decode()  # a name need not be UTF-8
+        row = (shown, reject.split, reject.code, reject.message)
         db.execute("INSERT INTO reject VALUES (?, ?, ?, ?)", row)
 
 

@@ -123,8 +123,8 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
     for key in ("converter", "version", "limit"):
         if old[key] != new[key]:
             return f"{key} {old[key]}, now {new[key]}"
-    for key in sorted(old["options"].keys() | new["options"].keys()):
-        before, after = old["options"].get(key), new["options"].get(key)
-        if before != after:
-            return f"{key} {before}, now {after}"
+    before, after = {**old["options"], **old["shared"]}, {**new["options"], **new["shared"]}
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key):
+            return f"{key} {before.get(key)}, now {after.get(key)}"
     return "made from other source files"

@@ -2,9 +2,8 @@
 
 libav's decoder can pass over them (`skip_frame`), which leaves every other frame as it is; about half the time of
 a clip such as UCF-101's goes into them. What must be known is which packet holds which frame. The stream itself
-says so: each picture's header states its type, and B-pictures are shown when they are decoded, all others when
-the next of their kind arrives (ISO/IEC 14496-2, 7.6.7). So nothing depends on time stamps, and on any doubt -
-an unusual order, an error, a frame that is not the one foretold - the caller decodes everything instead.
+says so in every picture's header, by its type and again by its time, so nothing depends on the container. On any
+doubt - the two disagree, an error, a frame that is not the one foretold - the caller decodes everything instead.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from phi3v_data.media.libav import libav
+from phi3v_data.media.mpeg4 import B, order_of_showing, read_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 __all__ = ["can_spare", "sample_sparing"]
-
-_VOP = b"\x00\x00\x01\xb6"  # the start code of a picture
-_B = 2  # its coding type: 0 I, 1 P, 2 B, 3 S
-_SMALLEST = 20  # bytes; a smaller packet may say "nothing new", and no frame comes of it
 
 
 class _Step(NamedTuple):
@@ -65,11 +61,13 @@ def sample_sparing(
 def _foretell(stream: VideoStream, packets: Sequence[Packet[VideoStream]]) -> list[_Step] | None:
     """Return the one frame that each packet holds, or None where that is not certain."""
     single = _unpack(stream, packets)
-    kinds = [_kind(packet) for packet in single]
-    order = _order_of_showing(kinds)
-    if order is None or len(single) != len(packets):
+    pictures = read_pictures(map(bytes, single))
+    if pictures is None or len(single) != len(packets):
         return None
-    return [_Step(*step) for step in zip(single, order, kinds, strict=True)]
+    order = order_of_showing(pictures)
+    if order is None:
+        return None
+    return [_Step(packet, place, kind) for packet, place, (kind, _) in zip(single, order, pictures, strict=True)]
 
 
 def _unpack(stream: VideoStream, packets: Sequence[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
@@ -80,33 +78,6 @@ def _unpack(stream: VideoStream, packets: Sequence[Packet[VideoStream]]) -> list
         return [single for packet in chain(packets, [None]) for single in unpack.filter(packet)]
     except av.FFmpegError:
         return []
-
-
-def _kind(packet: Packet[VideoStream]) -> int:
-    """Return the coding type of the one picture in a packet, or -1 where there is not exactly one."""
-    data = bytes(packet)
-    start = data.find(_VOP)
-    if start < 0 or len(data) < _SMALLEST or len(data) < start + 5 or data.find(_VOP, start + 4) >= 0:
-        return -1
-    return data[start + 4] >> 6
-
-
-def _order_of_showing(kinds: Sequence[int]) -> list[int] | None:
-    """Return each picture's place in the order of showing; None unless every B-picture follows two others."""
-    order = [-1] * len(kinds)
-    shown, held, others = 0, None, 0
-    for position, kind in enumerate(kinds):
-        if kind < 0 or (kind == _B and others < 2):
-            return None
-        now = position if kind == _B else held
-        if kind != _B:
-            held, others = position, others + 1
-        if now is not None:
-            order[now] = shown
-            shown += 1
-    if held is not None:
-        order[held] = shown
-    return order
 
 
 def _decode(
@@ -122,7 +93,7 @@ def _decode(
         for step in chain(steps, [None]):
             if step is not None:
                 step.packet.pts = step.place
-                context.skip_frame = "NONREF" if step.kind == _B and step.place not in wanted else "DEFAULT"
+                context.skip_frame = "NONREF" if step.kind == B and step.place not in wanted else "DEFAULT"
             for frame in context.decode(step and step.packet):
                 if not _is_foretold(frame, before, kinds, wanted):
                     return False

@@ -24,6 +24,10 @@ class ConverterInfo(_Model):
     options: dict[str, JsonValue] = Field(
         description="Every option that shapes the output, defaults included.", examples=[{"num_frames": 8}]
     )
+    shared: dict[str, JsonValue] = Field(
+        description="What the converter found while listing, such as the classes and the decoder that was installed.",
+        examples=[{"classes": ["Archery", "Basketball"], "decoder": "pyav"}],
+    )
     limit: int | None = Field(
         default=None, description="At most so many sources were taken from each split.", examples=[100]
     )

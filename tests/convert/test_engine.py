@@ -60,6 +60,10 @@ def records(out: Path, split: str = "train") -> list[dict]:
     return [json.loads(line) for line in (out / f"odd_{split}.jsonl").read_text().splitlines()]
 
 
+def parts_done(out: Path) -> int:
+    return sum((out / f".convert/parts/part-{number:05d}").exists() for number in range(9))
+
+
 def rejects(out: Path) -> dict[str, str]:
     return {line["source"]: line["code"] for line in map(json.loads, (out / "rejects.jsonl").read_text().splitlines())}
 
@@ -103,7 +107,7 @@ def test_killed_and_run_again_gives_the_same_bytes(
         process = subprocess.Popen(
             command(many, out, "--workers", "2"), env=ENVIRONMENT, start_new_session=True, stdout=subprocess.DEVNULL
         )
-        while process.poll() is None and len(list(out.glob(".convert/parts/part-*[0-9]"))) < parts:
+        while process.poll() is None and parts_done(out) < parts:
             pass
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -184,9 +188,7 @@ def test_a_complete_dataset_is_left_alone_and_a_damaged_one_is_mended(
     assert tree(out) == expected
 
 
-def test_an_image_lost_in_a_power_cut_is_converted_again(
-    many: Path, expected: dict[str, str], tmp_path: Path
-) -> None:
+def test_an_image_lost_in_a_power_cut_is_converted_again(many: Path, expected: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = subprocess.Popen(
         command(many, out, "--workers", "1"), env=ENVIRONMENT, start_new_session=True, stdout=subprocess.DEVNULL
@@ -256,7 +258,7 @@ def test_workers_share_parts_by_claims_alone(many: Path, tmp_path: Path) -> None
         "convert_parts(Path(sys.argv[1]), range(9), lambda message: isinstance(message, PartDone) and print('done'))"
     )
     words = [sys.executable, "-c", code, str(out)]
-    done = len(list((out / ".convert/parts").glob("part-*[0-9]")))
+    done = parts_done(out)
     both = [subprocess.Popen(words, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     reports = [worker.communicate(timeout=60)[0].split() for worker in both]
     assert [worker.returncode for worker in both] == [0, 0]
@@ -286,7 +288,8 @@ def test_a_claim_ends_with_its_process(tmp_path: Path) -> None:
 def test_names_that_collide_or_leave_the_folder_are_rejects(tmp_path: Path) -> None:
     source = make_source(tmp_path / "source", train={"a": "ok", "A": "ok", "b\\c": "ok", "d": "ok"})
     (source / "train/d.md").write_text("ok")
-    Path(os.fsdecode(os.fsencode(source) + b"/train/bad\xff.txt")).write_text("ok")
+    for suffix in (".txt", ".rejected"):
+        Path(os.fsdecode(os.fsencode(source) + b"/train/bad\xff" + suffix.encode())).write_text("ok")
     out = tmp_path / "out"
     convert(source, out, "--workers", "2", code=1)
     assert rejects(out) == {
@@ -294,13 +297,12 @@ def test_names_that_collide_or_leave_the_folder_are_rejects(tmp_path: Path) -> N
         "train/d.txt": "duplicate_output",
         "train/b\\c.txt": "unsafe_name",
         "train/bad\\udcff.txt": "unsafe_name",
+        "train/bad\\udcff.rejected": "listed",
     }
     assert [record["conversations"][0]["user"] for record in records(out)] == ["A", "d"]
 
 
-def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """A file system of four megabytes where one can be mounted; else a limit on the size of any file."""
     source = make_source(tmp_path / "source", train={f"a{n}": "big" for n in range(8)})
     small = tmp_path / "small"
@@ -362,3 +364,19 @@ def test_the_folder_is_all_that_a_worker_needs(many: Path, tmp_path: Path, monke
     convert_parts(tmp_path / "out", range(len(job.plan.parts())), messages.append)
     job.plan.close()
     assert sum(message.sources for message in messages if isinstance(message, PartDone)) >= 100
+
+
+def test_nothing_converted_says_so(tmp_path: Path) -> None:
+    source = make_source(tmp_path / "source", train={"a": "refuse"})
+    done = convert(source, tmp_path / "out", code=1)
+    assert "Nothing was converted: every source was rejected." in done.stdout
+    assert "1 rejected" in done.stderr
+
+
+def test_an_option_with_a_taken_name_is_one_sentence(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "phi3v_data", "convert", "greedy", "--help"]
+    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr == (
+        "Error: the converter 'greedy' has an option 'workers', which every conversion has: rename it\n"
+    )

@@ -10,12 +10,11 @@ import pytest
 
 from phi3v_data.errors import SourceError
 from phi3v_data.media import pyav
-from phi3v_data.media.sparing import _order_of_showing
+from phi3v_data.media.mpeg4 import Picture, order_of_showing, read_pictures
 from phi3v_data.media.video import Clip, frame_indices, sample_clip
 from tests.media import clips
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "videos"
-_I, _P, _B = 0, 1, 2
 
 
 class Outcomes(list[bool]):
@@ -107,8 +106,26 @@ def test_damaged_files_give_what_decoding_everything_gives(tmp_path: Path, outco
     assert {True, False} == set(outcomes)
 
 
+def pictures(text: str) -> list[Picture]:
+    """Read "I0 P3 B1": types and times."""
+    return [Picture("IPBS".index(word[0]), int(word[1:])) for word in text.split()]
+
+
 def test_order_of_showing() -> None:
-    assert _order_of_showing([_I, _P, _P]) == [0, 1, 2]
-    assert _order_of_showing([_I, _P, _B, _B, _P, _B]) == [0, 3, 1, 2, 5, 4]
-    assert _order_of_showing([_I, _B, _P]) is None  # made from a picture that is not there
-    assert _order_of_showing([_I, _P, -1]) is None
+    assert order_of_showing(pictures("I0 P1 P2")) == [0, 1, 2]
+    assert order_of_showing(pictures("I0 P3 B1 B2 P5 B4")) == [0, 3, 1, 2, 5, 4]
+    assert order_of_showing(pictures("I0 B1 P2")) is None  # made from a picture that is not there
+    assert order_of_showing(pictures("I0 P3 B1 B2 B4 B5 P9")) is None  # P6 is lost: its B-pictures are passed over
+    assert order_of_showing(pictures("I0 P3 B1 B1")) is None
+
+
+def test_pictures_are_read_with_their_times(tmp_path: Path) -> None:
+    path = clips.make(tmp_path, "xvid_b_frames.avi", count=60, options={"bf": "2", "g": "12"})
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    found = read_pictures(packets)
+    assert found is not None
+    assert sorted(picture.time for picture in found) == list(range(60))  # ticks of 1/25 s
+    assert read_pictures([*packets[:5], packets[5] + packets[6]]) is None
+    assert read_pictures([b"", *packets]) is None
+    assert read_pictures(packets[1:]) is None  # without the layer's header there is no time

@@ -1,15 +1,15 @@
 """A stranger's converter, installed from a folder: each source is a text file that says how to behave.
 
-    ok        one record with one image
-    two       two records that share their image
-    big       one record with a megabyte of image
-    nothing   no record
-    raise     an exception of its own
-    refuse    a SourceError
-    wrong     a record that breaks the schema
-    noimage   bytes that are no JPEG
-    kill      the worker dies
-    hang      the worker never comes back
+ok        one record with one image
+two       two records that share their image
+big       one record with a megabyte of image
+nothing   no record
+raise     an exception of its own
+refuse    a SourceError
+wrong     a record that breaks the schema
+noimage   bytes that are no JPEG
+kill      the worker dies
+hang      the worker never comes back
 """
 
 import os
@@ -17,7 +17,7 @@ import signal
 import threading
 from pathlib import Path
 
-from phi3v_data import Converter, Example, Image, RawTurn, Source, SourceError
+from phi3v_data import Converter, Example, Image, Options, RawTurn, Reject, Source, SourceError
 
 JPEG = bytes.fromhex(
     "ffd8ffe000104a46494600010100000100010000ffdb004300080606070605080707070909080a0c140d0c0b0b0c1912130f141d1a1f1e"
@@ -36,6 +36,8 @@ class Odd(Converter):
         return {
             split.name: [
                 Source(path=f"{split.name}/{path.name}", name=path.stem, size=path.stat().st_size, label=path.stem[0])
+                if path.suffix != ".rejected"
+                else Reject(source=f"{split.name}/{path.name}", code="listed", message="it was refused while listing")
                 for path in split.iterdir()
             ]
             for split in sorted(self.root.iterdir(), key=lambda path: ("train", "val", "test").index(path.name))
@@ -56,3 +58,16 @@ class Odd(Converter):
         data = {"noimage": b"GIF", "big": JPEG + bytes(1 << 20)}.get(word, JPEG)
         turn = RawTurn(user="" if word == "wrong" else source.name, assistant=word, images=[Image(data)])
         return [Example(turns=[turn])] * (2 if word == "two" else 1)
+
+
+class GreedyOptions(Options):
+    """An option that every conversion has already."""
+
+    workers: int = 1
+
+
+class Greedy(Odd):
+    """A converter whose option has a taken name."""
+
+    name = "greedy"
+    options_type = GreedyOptions

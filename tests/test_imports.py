@@ -1,0 +1,63 @@
+"""What is imported when: start-up stays fast, and nobody needs an extra he does not use."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.helpers import run_python
+
+EXTRAS = {"torch", "transformers", "datasets", "av", "cv2", "decord", "huggingface_hub"}
+HEAVY = EXTRAS | {"numpy", "pydantic", "click", "PIL", "rich"}
+ALL = """
+import importlib, pkgutil, phi3v_schemas, phi3v_data, phi3v_converters, phi3v_train
+for package in (phi3v_schemas, phi3v_data, phi3v_converters, phi3v_train):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+"""
+COMMAND = """
+import sys
+from phi3v_data.cli import main
+sys.argv = ["phi3v-data", "{}"]
+try:
+    main()
+except SystemExit as end:
+    assert end.code == 0, end.code
+"""
+
+
+def imported(code: str) -> set[str]:
+    """Return the modules that are loaded after a program has run in an interpreter of its own."""
+    report = "\nimport json, sys; print(); print(json.dumps(sorted(sys.modules)))"
+    return set(json.loads(run_python("-c", code + report).stdout.splitlines()[-1]))
+
+
+def test_the_schemas_stand_alone() -> None:
+    modules = imported("import phi3v_schemas, phi3v_schemas.jsonschema")
+    assert not {name for name in modules if name.startswith(("phi3v_data", "phi3v_converters", "phi3v_train"))}
+    assert not modules & EXTRAS
+    assert "numpy" not in modules
+
+
+def test_the_package_is_light_until_a_name_is_used() -> None:
+    modules = imported("import phi3v_data")
+    assert not modules & HEAVY
+    assert {name for name in modules if name.startswith("phi3v")} == {"phi3v_data"}
+    assert "phi3v_data.convert.converter" in imported("from phi3v_data import Converter")
+
+
+def test_the_trainer_is_light_until_it_trains() -> None:
+    assert not imported("import phi3v_train") & HEAVY
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_help_starts_fast(flag: str) -> None:
+    assert not imported(COMMAND.format(flag)) & {*EXTRAS, "pydantic", "numpy", "PIL", "rich", "importlib.metadata"}
+
+
+def test_no_module_needs_an_extra_to_be_imported() -> None:
+    modules = imported(ALL)
+    assert not modules & EXTRAS
+    assert {"phi3v_data.convert.engine", "phi3v_data.validate.runner", "phi3v_converters.ucf101"} <= modules
