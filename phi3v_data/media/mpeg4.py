@@ -21,55 +21,50 @@ _GOV = b"\x00\x00\x01\xb3"
 _VOL = re.compile(rb"\x00\x00\x01[\x20-\x2f]")
 _RECTANGULAR = 0
 _OWN_ASPECT = 15
+_MOST_SECONDS = 60  # between two pictures
+_SMALL = 19  # bytes; libav takes no larger packet for an empty one
 
 
 class Picture(NamedTuple):
-    """A coded picture: its type, and when it is shown, in ticks of the stream."""
+    """A picture: its type, when it is shown, in ticks of the stream, whether it holds anything, and its size."""
 
     kind: int
     time: int
-
-
-class _Bits:
-    """Bits from the start of some bytes, the first one first; zeros behind their end."""
-
-    def __init__(self, data: bytes) -> None:
-        self._value = int.from_bytes(data.ljust(32, b"\0")[:32], "big")
-        self._left = 256
-
-    def take(self, count: int) -> int:
-        self._left -= count
-        return self._value >> self._left & (1 << count) - 1
-
-    def ones(self) -> int:
-        """Count ones up to and past the next zero; at most 32."""
-        return next((count for count in range(32) if not self.take(1)), 32)
+    coded: bool
+    size: int
 
 
 def read_pictures(packets: Iterable[bytes]) -> list[Picture] | None:
-    """Return the one picture that each packet holds, in coding order.
+    """Read the headers of all coded pictures, in coding order.
+
+    XviD and DivX may pack a B-picture behind the one it is shown before. An empty picture, "not coded", then stands
+    where the last of a run of B-pictures stood, so that there are as many packets as pictures.
 
     Returns:
-        None unless every packet holds exactly one coded picture whose headers can be read.
+        None unless every packet holds one coded picture, but for such pairs and the empty packet that each one owes;
+        the last may owe it still.
     """
-    ticks, base, before = 0, 0, 0  # ticks a second; the seconds reached, and those before the last I or P
-    pictures = []
-    for data in packets:
-        start = data.find(_VOP)
-        if start < 0 or data.find(_VOP, start + 4) >= 0:
+    clock, owed = _Clock(), False
+    pictures: list[Picture] = []
+    for packet in packets:
+        first = packet.find(_VOP)
+        second = packet.find(_VOP, first + 4)
+        picture = clock.read(packet, first, second if second >= 0 else len(packet))
+        if picture is None:
             return None
-        head = data[:start]
-        if layer := _VOL.search(head):
-            ticks = _ticks(head[layer.end() :])
-        if (group := head.find(_GOV)) >= 0:
-            base = _seconds(head[group + 4 :])
-        vop = _read_vop(data[start + 4 : start + 36], ticks) if ticks else None
-        if vop is None:
+        empty = owed and len(packet) <= _SMALL
+        if picture.coded is empty:
             return None
-        kind, seconds, increment = vop
-        if kind != B:
-            before, base = base, base + seconds
-        pictures.append(Picture(kind, (before + seconds if kind == B else base) * ticks + increment))
+        if empty:
+            owed = False
+            continue
+        pictures.append(picture)
+        if second >= 0:
+            behind = None if owed else clock.read(packet[second:], 0, len(packet) - second)
+            if behind is None or not behind.coded or packet.find(_VOP, second + 4) >= 0:
+                return None
+            pictures.append(behind)
+            owed = True
     return pictures
 
 
@@ -79,7 +74,9 @@ def order_of_showing(pictures: Sequence[Picture]) -> list[int] | None:
     A B-picture is shown when it is decoded, any other when the next of its kind arrives.
 
     Returns:
-        None unless every B-picture follows two others, and the times agree with the order.
+        None unless every B-picture follows two others and the times grow by equal steps in that order: a lost
+        picture leaves a gap, and what a decoder then makes of its neighbours cannot be foretold. Only before the
+        last one there may be a gap: cutting a stream often leaves out the B-pictures there.
     """
     order, shown, held, others = [-1] * len(pictures), 0, -1, 0
     for position, picture in enumerate(pictures):
@@ -94,7 +91,44 @@ def order_of_showing(pictures: Sequence[Picture]) -> list[int] | None:
     if held >= 0:
         order[held] = shown
     times = [picture.time for _, picture in sorted(zip(order, pictures, strict=True))]
-    return order if all(first < second for first, second in pairwise(times)) else None
+    steps = [second - first for first, second in pairwise(times)]
+    return order if min(steps, default=0) > 0 and len(set(steps[:-1])) <= 1 else None
+
+
+class _Clock:
+    """Reads pictures one after the other; a picture's time counts from what came before it."""
+
+    def __init__(self) -> None:
+        self._ticks = 0  # in a second
+        self._width = 1  # bits that hold a number of ticks
+        self._base = self._before = 0  # the seconds reached, and those reached before the last I or P
+
+    def read(self, packet: bytes, start: int, stop: int) -> Picture | None:
+        """Read the picture whose start code is at `start`, and the headers before it; None where malformed."""
+        if start > 0:
+            self._read_head(packet[:start])
+        bits = int.from_bytes(packet[start + 4 : start + 20].ljust(16, b"\0"), "big")
+        kind, left, seconds = bits >> 126, 125, 0
+        while bits >> left & 1 and seconds < _MOST_SECONDS:
+            seconds, left = seconds + 1, left - 1
+        left -= 3 + self._width  # past the zero and the ticks between two markers
+        tail = bits >> left
+        if start < 0 or not self._ticks or not tail & 2 or not tail >> self._width & 4:
+            return None
+        increment = tail >> 2 & (1 << self._width) - 1
+        if kind != B:
+            self._before, self._base = self._base, self._base + seconds
+        whole = self._before + seconds if kind == B else self._base
+        return Picture(kind, whole * self._ticks + increment, bool(tail & 1), stop)
+
+    def _read_head(self, head: bytes) -> None:
+        if layer := _VOL.search(head):
+            self._ticks = _ticks(head[layer.end() :])
+            self._width = max(1, (self._ticks - 1).bit_length())
+        if (group := head.find(_GOV)) >= 0:
+            bits = _Bits(head[group + 4 :])
+            hours, minutes, _, seconds = bits.take(5), bits.take(6), bits.take(1), bits.take(6)
+            self._base = hours * 3600 + minutes * 60 + seconds
 
 
 def _ticks(data: bytes) -> int:
@@ -114,17 +148,13 @@ def _ticks(data: bytes) -> int:
     return ticks if plain and bits.take(1) else 0
 
 
-def _seconds(data: bytes) -> int:
-    """Read the time code of a group of pictures."""
-    bits = _Bits(data)
-    hours, minutes, _, seconds = bits.take(5), bits.take(6), bits.take(1), bits.take(6)
-    return hours * 3600 + minutes * 60 + seconds
+class _Bits:
+    """Bits from the start of some bytes, the first one first; zeros behind their end."""
 
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data.ljust(32, b"\0")[:32], "big")
+        self._left = 256
 
-def _read_vop(data: bytes, ticks: int) -> tuple[int, int, int] | None:
-    """Read a picture's type, whole seconds and ticks; None where it is "not coded" or malformed."""
-    bits = _Bits(data)
-    kind, seconds = bits.take(2), bits.ones()
-    sound = bits.take(1)
-    increment = bits.take(max(1, (ticks - 1).bit_length()))
-    return (kind, seconds, increment) if sound and bits.take(1) and bits.take(1) else None
+    def take(self, count: int) -> int:
+        self._left -= count
+        return self._value >> self._left & (1 << count) - 1

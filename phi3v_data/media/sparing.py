@@ -59,19 +59,23 @@ def sample_sparing(
 
 
 def _foretell(stream: VideoStream, packets: Sequence[Packet[VideoStream]]) -> list[_Step] | None:
-    """Return the one frame that each packet holds, or None where that is not certain."""
+    """Return one step per frame, in coding order, or None where anything is uncertain."""
+    pictures = read_pictures(map(bytes, packets))
+    order = order_of_showing(pictures) if pictures else None
+    if pictures is None or order is None:
+        return None
+    if len(pictures) > len(packets):  # no packet is left to bring out the last B-picture, so it is never shown
+        gone = order.pop()
+        pictures.pop()
+        order = [place - (place > gone) for place in order]
     single = _unpack(stream, packets)
-    pictures = read_pictures(map(bytes, single))
-    if pictures is None or len(single) != len(packets):
+    if [packet.size for packet in single] != [picture.size for picture in pictures]:
         return None
-    order = order_of_showing(pictures)
-    if order is None:
-        return None
-    return [_Step(packet, place, kind) for packet, place, (kind, _) in zip(single, order, pictures, strict=True)]
+    return [_Step(packet, place, shown.kind) for packet, place, shown in zip(single, order, pictures, strict=True)]
 
 
 def _unpack(stream: VideoStream, packets: Sequence[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
-    """Give every picture a packet of its own; XviD and DivX pack a B-picture behind the one it is shown before."""
+    """Give every picture a packet of its own, as libav does it: its decoder then expects no packed ones."""
     av = libav()
     unpack = av.bitstream.BitStreamFilterContext("mpeg4_unpack_bframes", stream)
     try:

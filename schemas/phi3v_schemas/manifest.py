@@ -25,6 +25,7 @@ class ConverterInfo(_Model):
         description="Every option that shapes the output, defaults included.", examples=[{"num_frames": 8}]
     )
     shared: dict[str, JsonValue] = Field(
+        default_factory=dict,
         description="What the converter found while listing, such as the classes and the decoder that was installed.",
         examples=[{"classes": ["Archery", "Basketball"], "decoder": "pyav"}],
     )

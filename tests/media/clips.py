@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 160, 96
 _BITS = 6
-_NOT_CODED = b"\x00\x00\x01\xb6" + int("0101000010" + "01111", 2).to_bytes(2)
+VOP = b"\x00\x00\x01\xb6"
+NOT_CODED = VOP + int("01010000010" + "01111", 2).to_bytes(2)
 
 # what to write, by a name that says what is special about it
 SOUND = {
@@ -177,7 +178,7 @@ def unchanged_frames(path: Path, coded: int, unchanged: int) -> Path:
         for index in range(coded, coded + unchanged):
             # start code; P, no whole second, marker, time in 25ths, marker, not coded, stuffing
             bits = f"0101{index % 25:05b}10" + "01111"
-            packet = av.Packet(b"\x00\x00\x01\xb6" + int(bits, 2).to_bytes(2))
+            packet = av.Packet(VOP + int(bits, 2).to_bytes(2))
             packet.stream, packet.time_base = stream, Fraction(1, 25)
             packet.pts = packet.dts = index
             container.mux(packet)
@@ -237,7 +238,7 @@ def _beside(path: Path, mark: str, content: bytes) -> Path:
     return copy
 
 
-def packed(path: Path, count: int = 40) -> Path:
+def packed(path: Path, count: int = 40, *, ends_owing: bool = False) -> Path:
     """Write an MPEG-4 AVI packed as XviD and DivX do it: a B-picture rides behind the one it is shown before.
 
     The picture it displaces leaves an empty packet, "not coded", where the last B-picture of a run stood.
@@ -247,14 +248,16 @@ def packed(path: Path, count: int = 40) -> Path:
         pictures = [bytes(packet) for packet in source.demux(video=0) if packet.size]
     packets: list[bytes] = []
     for picture in pictures:
-        is_b = picture[picture.index(b"\x00\x00\x01\xb6") + 4] >> 6 == 2
-        if is_b and packets[-1] != _NOT_CODED:
-            packets[-1:] = [packets[-1] + picture, _NOT_CODED]
+        is_b = picture[picture.index(VOP) + 4] >> 6 == 2
+        if is_b and packets[-1] != NOT_CODED:
+            packets[-1:] = [packets[-1] + picture, NOT_CODED]
         elif is_b:
-            packets[-1:] = [picture, _NOT_CODED]
+            packets[-1:] = [picture, NOT_CODED]
         else:
             packets.append(picture)
-    packets[0] = packets[0].replace(b"\x00\x00\x01\xb6", b"\x00\x00\x01\xb2DivX503b1393p\x00\x00\x01\xb6", 1)
+    if ends_owing:
+        del packets[packets.index(NOT_CODED, -4) :]
+    packets[0] = packets[0].replace(VOP, b"\x00\x00\x01\xb2DivX503b1393p" + VOP, 1)
     with av.open(str(first)) as source, av.open(str(path), "w") as container:
         stream = container.add_stream_from_template(source.streams.video[0])
         for index, data in enumerate(packets):

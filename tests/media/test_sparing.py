@@ -61,7 +61,7 @@ def test_packed_pictures(tmp_path: Path, outcomes: Outcomes, num_frames: int) ->
     path = clips.packed(tmp_path / "packed.avi", count=41)
     with av.open(str(path)) as container:
         sizes = [packet.size for packet in container.demux(video=0) if packet.size]
-    assert len(sizes) == 41 and min(sizes) == len(clips._NOT_CODED)
+    assert len(sizes) == 41 and min(sizes) == len(clips.NOT_CODED)
     clip = sample_clip(path, num_frames)
     assert clip.images == clips.recipe(path, num_frames)
     assert [clips.number(image) for image in clip.images] == frame_indices(41, num_frames)
@@ -108,7 +108,7 @@ def test_damaged_files_give_what_decoding_everything_gives(tmp_path: Path, outco
 
 def pictures(text: str) -> list[Picture]:
     """Read "I0 P3 B1": types and times."""
-    return [Picture("IPBS".index(word[0]), int(word[1:])) for word in text.split()]
+    return [Picture("IPBS".index(word[0]), int(word[1:]), True, 100) for word in text.split()]
 
 
 def test_order_of_showing() -> None:
@@ -116,16 +116,38 @@ def test_order_of_showing() -> None:
     assert order_of_showing(pictures("I0 P3 B1 B2 P5 B4")) == [0, 3, 1, 2, 5, 4]
     assert order_of_showing(pictures("I0 B1 P2")) is None  # made from a picture that is not there
     assert order_of_showing(pictures("I0 P3 B1 B2 B4 B5 P9")) is None  # P6 is lost: its B-pictures are passed over
+    assert order_of_showing(pictures("I0 P3 B1 P5 B4")) is None  # B2 is lost
+    assert order_of_showing(pictures("I0 P1 P4 B2")) == [0, 1, 3, 2]  # cut where B3 would follow
     assert order_of_showing(pictures("I0 P3 B1 B1")) is None
 
 
-def test_pictures_are_read_with_their_times(tmp_path: Path) -> None:
-    path = clips.make(tmp_path, "xvid_b_frames.avi", count=60, options={"bf": "2", "g": "12"})
+def packets_of(path: Path) -> list[bytes]:
     with av.open(str(path)) as container:
-        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+def test_pictures_are_read_with_their_times(tmp_path: Path) -> None:
+    packets = packets_of(clips.packed(tmp_path / "packed.avi", count=41))
     found = read_pictures(packets)
     assert found is not None
-    assert sorted(picture.time for picture in found) == list(range(60))  # ticks of 1/25 s
-    assert read_pictures([*packets[:5], packets[5] + packets[6]]) is None
-    assert read_pictures([b"", *packets]) is None
+    assert sorted(picture.time for picture in found) == list(range(41))  # ticks of 1/25 s
     assert read_pictures(packets[1:]) is None  # without the layer's header there is no time
+
+
+def test_packing_that_does_not_add_up_is_a_doubt(tmp_path: Path) -> None:
+    packets = packets_of(clips.packed(tmp_path / "packed.avi", count=41))
+    pair = next(index for index, data in enumerate(packets) if data.count(clips.VOP) == 2)
+    empty = packets.index(clips.NOT_CODED)
+    assert read_pictures(packets[:empty] + packets[empty + 1 :]) is None
+    assert read_pictures(packets[:pair] + packets[pair + 1 :]) is None
+    assert read_pictures([*packets, clips.NOT_CODED]) is None
+    assert read_pictures([*packets, b"no picture"]) is None
+    assert read_pictures([*packets, packets[pair] + packets[pair]]) is None
+
+
+def test_a_last_picture_that_never_comes_out(tmp_path: Path, outcomes: Outcomes) -> None:
+    path = clips.packed(tmp_path / "packed.avi", count=41, ends_owing=True)
+    for num_frames in (8, 40):
+        assert sample_clip(path, num_frames).images == clips.recipe(path, num_frames)
+    assert sample_clip(path, 8).total == len(packets_of(path))
+    assert outcomes == [True] * 3
