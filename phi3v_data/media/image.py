@@ -29,7 +29,9 @@ def encode_jpeg(pixels: NDArray[np.uint8], quality: int = 75) -> bytes:
     cv2 = opencv()
     if cv2 is None:
         return _pillow_jpeg(pixels, quality)
-    blue_first = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    blue_first = pixels[..., ::-1]
+    if not blue_first.flags.c_contiguous:  # it is where the pixels were stored blue first all along
+        blue_first = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])
     encoded: bytes = data.tobytes()
     return encoded
@@ -49,10 +51,16 @@ def resize(pixels: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
     side = max(height, width)
     if side <= longest:
         return pixels
+    import numpy as np
+
     # integers, so that no platform rounds otherwise
     size = tuple(max(1, (2 * length * longest + side) // (2 * side)) for length in (width, height))
     cv2 = opencv()
-    scaled: Any = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if cv2 else _pillow_resize(pixels, size)
+    scaled: Any = (
+        cv2.resize(np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_AREA)
+        if cv2
+        else _pillow_resize(pixels, size)
+    )
     result: NDArray[np.uint8] = scaled
     return result
 
@@ -70,10 +78,11 @@ def opencv() -> ModuleType | None:
 
 
 def _pillow_jpeg(pixels: NDArray[np.uint8], quality: int) -> bytes:
+    import numpy as np
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
@@ -81,4 +90,4 @@ def _pillow_resize(pixels: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[
     import numpy as np
     from PIL import Image
 
-    return np.asarray(Image.fromarray(pixels).resize((size[0], size[1]), Image.Resampling.BOX))
+    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize((size[0], size[1]), Image.Resampling.BOX))

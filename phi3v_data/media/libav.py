@@ -64,8 +64,8 @@ class _File(io.FileIO):
 
 
 @contextmanager
-def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file and its first video stream that is no cover picture."""
+def open_video(path: Path, *, others: bool = False) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a file and its first video stream that is no cover picture; the others are passed over unless wanted."""
     av = libav()
     with _File(path) as file:
         try:
@@ -73,7 +73,11 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         except (av.FFmpegError, ValueError, LookupError, MemoryError) as error:
             raise _unopened(file) from error
         with container:
-            yield container, _video_stream(container)
+            stream = _video_stream(container)
+            for other in container.streams:
+                if other is not stream and not others:
+                    other.discard = av.stream.Discard.all
+            yield container, stream
 
 
 def _unopened(file: _File) -> SourceError:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["B", "Picture", "order_of_showing", "read_pictures"]
 
@@ -19,9 +19,10 @@ B = 2  # the coding type of a picture made from the one before and the one after
 _VOP = b"\x00\x00\x01\xb6"  # start codes: a picture, the group of pictures before it, the layer's header
 _GOV = b"\x00\x00\x01\xb3"
 _VOL = re.compile(rb"\x00\x00\x01[\x20-\x2f]")
+_PACKED = re.compile(rb"DivX\d+(?:Build|b)\d+p")  # in the user data of a stream that packs pictures
 _RECTANGULAR = 0
 _OWN_ASPECT = 15
-_MOST_SECONDS = 60  # between two pictures
+_MOST_SECONDS = 30  # between two pictures
 _SMALL = 19  # bytes; libav takes no larger packet for an empty one
 
 
@@ -34,17 +35,17 @@ class Picture(NamedTuple):
     size: int
 
 
-def read_pictures(packets: Iterable[bytes]) -> list[Picture] | None:
+def read_pictures(packets: Sequence[bytes]) -> list[Picture] | None:
     """Read the headers of all coded pictures, in coding order.
 
-    XviD and DivX may pack a B-picture behind the one it is shown before. An empty picture, "not coded", then stands
-    where the last of a run of B-pictures stood, so that there are as many packets as pictures.
+    XviD and DivX may pack the first of a run of B-pictures behind the picture that the run is shown before. An empty
+    picture, "not coded", then stands behind the run, so that there are as many packets as pictures.
 
     Returns:
-        None unless every packet holds one coded picture, but for such pairs and the empty packet that each one owes;
-        the last may owe it still.
+        None unless every packet holds one coded picture, but for such pairs, where the stream announces them, and the
+        empty packet that each one owes; the last may owe it still.
     """
-    clock, owed = _Clock(), False
+    clock, owed, pairs = _Clock(), False, False
     pictures: list[Picture] = []
     for packet in packets:
         first = packet.find(_VOP)
@@ -52,20 +53,22 @@ def read_pictures(packets: Iterable[bytes]) -> list[Picture] | None:
         picture = clock.read(packet, first, second if second >= 0 else len(packet))
         if picture is None:
             return None
-        empty = owed and len(packet) <= _SMALL
-        if picture.coded is empty:
-            return None
-        if empty:
+        if owed and len(packet) <= _SMALL:
+            if picture.coded:
+                return None  # libav would take it for the empty one
             owed = False
             continue
+        if not picture.coded or (owed and picture.kind != B):
+            return None
         pictures.append(picture)
         if second >= 0:
-            behind = None if owed else clock.read(packet[second:], 0, len(packet) - second)
-            if behind is None or not behind.coded or packet.find(_VOP, second + 4) >= 0:
+            behind = clock.read(packet[second:], 0, len(packet) - second)
+            is_pair = picture.kind != B and behind and behind.kind == B and behind.coded
+            if owed or not is_pair or behind is None or packet.find(_VOP, second + 4) >= 0:
                 return None
             pictures.append(behind)
-            owed = True
-    return pictures
+            owed = pairs = True
+    return pictures if not pairs or _PACKED.search(packets[0]) else None
 
 
 def order_of_showing(pictures: Sequence[Picture]) -> list[int] | None:
@@ -107,8 +110,8 @@ class _Clock:
         """Read the picture whose start code is at `start`, and the headers before it; None where malformed."""
         if start > 0:
             self._read_head(packet[:start])
-        bits = int.from_bytes(packet[start + 4 : start + 20].ljust(16, b"\0"), "big")
-        kind, left, seconds = bits >> 126, 125, 0
+        bits = int.from_bytes(packet[start + 4 : start + 12].ljust(8, b"\0"), "big")
+        kind, left, seconds = bits >> 62, 61, 0
         while bits >> left & 1 and seconds < _MOST_SECONDS:
             seconds, left = seconds + 1, left - 1
         left -= 3 + self._width  # past the zero and the ticks between two markers

@@ -32,6 +32,7 @@ __all__ = ["decode_pyav"]
 _HELD_BYTES = 16 << 20  # packets kept from the counting; a longer video is read a second time
 _PACKET_BYTES = 1 << 10  # of each packet, besides its content
 _NO_VOP = 19  # bytes; an MPEG-4 packet this small may say "nothing new", and no frame comes of it
+_SAME_EITHER_WAY = {"yuv420p", "yuvj420p"}  # pixel formats from which rgb24 and bgr24 give the same pixels
 _VP8_SHOWN = 0x10  # RFC 6386, 9.1: the bit of a frame's first byte that says it is shown
 
 
@@ -132,7 +133,7 @@ def _compare_duration(path: Path, end: float) -> None:
     duration = matroska_duration(path)
     if duration is None or duration <= 1.1 * end:
         return
-    with open_video(path) as (container, _):
+    with open_video(path, others=True) as (container, _):
         end = max(map(_end, read_packets(container, None)))
     if duration > 1.1 * end:
         raise SourceError("truncated", f"the file is cut short: it ends at {end:.1f} of {duration:.1f} seconds")
@@ -172,14 +173,17 @@ def _sample(frames: Iterable[VideoFrame], indices: list[int], take: Take) -> int
 def _pixels(frame: VideoFrame) -> NDArray[np.uint8]:
     """Return a frame as (height, width, 3) uint8, red first, turned as its display matrix says.
 
-    Asking libav for blue first would save a copy, but gives other pixels where the video has ten bits.
+    Blue first is what the encoder wants, so the commonest formats are converted to that and turned around in view
+    only; from others, such as ten-bit ones, libav makes other pixels that way.
     """
     import numpy as np
 
+    blue_first = frame.format.name in _SAME_EITHER_WAY
     try:
-        pixels: Any = reformatter().reformat(frame, format="rgb24", threads=1).to_ndarray()
+        stored = reformatter().reformat(frame, format="bgr24" if blue_first else "rgb24", threads=1)
     except libav().FFmpegError as error:
         raise SourceError("unsupported", "its colours cannot be converted; convert it to H.264") from error
+    pixels: Any = stored.to_ndarray()[..., ::-1] if blue_first else stored.to_ndarray()
     quarters = round(frame.rotation / 90) % 4
     upright: NDArray[np.uint8] = np.ascontiguousarray(np.rot90(pixels, quarters)) if quarters else pixels
     return upright

@@ -60,7 +60,7 @@ def sample_sparing(
 
 def _foretell(stream: VideoStream, packets: Sequence[Packet[VideoStream]]) -> list[_Step] | None:
     """Return one step per frame, in coding order, or None where anything is uncertain."""
-    pictures = read_pictures(map(bytes, packets))
+    pictures = read_pictures([bytes(packet) for packet in packets])
     order = order_of_showing(pictures) if pictures else None
     if pictures is None or order is None:
         return None
@@ -92,12 +92,14 @@ def _decode(
     take: Callable[[int, VideoFrame], None],
 ) -> bool:
     kinds = {step.place: step.kind for step in steps}
-    context, before = stream.codec_context, -1
+    context, before, sparing = stream.codec_context, -1, False
     try:
         for step in chain(steps, [None]):
             if step is not None:
                 step.packet.pts = step.place
-                context.skip_frame = "NONREF" if step.kind == B and step.place not in wanted else "DEFAULT"
+                spare = step.kind == B and step.place not in wanted
+                if spare is not sparing:
+                    context.skip_frame, sparing = "NONREF" if spare else "DEFAULT", spare
             for frame in context.decode(step and step.packet):
                 if not _is_foretold(frame, before, kinds, wanted):
                     return False

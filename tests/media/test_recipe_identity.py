@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
+from phi3v_data.media import pyav
+from phi3v_data.media.libav import reformatter
 from phi3v_data.media.video import frame_indices, sample_clip
 from tests.media import clips
 
@@ -56,3 +60,15 @@ def test_without_opencv_the_bytes_are_the_same(tmp_path: Path, monkeypatch: pyte
     path = clips.make(tmp_path, "xvid_b_frames.avi")
     monkeypatch.setattr("phi3v_data.media.image.opencv", lambda: None)
     assert sample_clip(path, 8).images == clips.recipe(path)
+
+
+@pytest.mark.parametrize("pixel_format", sorted(pyav._SAME_EITHER_WAY))
+def test_blue_first_gives_the_same_pixels(pixel_format: str) -> None:
+    rng = np.random.default_rng(1)
+    for width, height in ((320, 240), (161, 97), (2, 2), (17, 3), (350, 262), (33, 240), (99, 1)):
+        frame = av.VideoFrame(width, height, pixel_format)
+        for plane in frame.planes:
+            plane.update(rng.bytes(plane.buffer_size))
+        converted = (reformatter().reformat(frame, format=name, threads=1).to_ndarray() for name in ("rgb24", "bgr24"))
+        red_first, blue_first = converted
+        assert np.array_equal(red_first, blue_first[..., ::-1])

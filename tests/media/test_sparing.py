@@ -143,6 +143,7 @@ def test_packing_that_does_not_add_up_is_a_doubt(tmp_path: Path) -> None:
     assert read_pictures([*packets, clips.NOT_CODED]) is None
     assert read_pictures([*packets, b"no picture"]) is None
     assert read_pictures([*packets, packets[pair] + packets[pair]]) is None
+    assert read_pictures([packets[0].replace(b"1393p", b"1393n"), *packets[1:]]) is None  # packed, and denies it
 
 
 def test_a_last_picture_that_never_comes_out(tmp_path: Path, outcomes: Outcomes) -> None:
