@@ -24,8 +24,7 @@ FRAMES = 8
 def sample(path: Path) -> list[np.ndarray]:
     """Return FRAMES frames, (height, width, 3) uint8 RGB, spread evenly over the clip."""
     with av.open(str(path)) as container:
-        total = sum(1 for packet in container.demux(video=0) if packet.size)
-        container.seek(0)
+        total = container.streams.video[0].frames  # what the header claims
         wanted = [k * total // FRAMES for k in range(FRAMES)]
         frames = {}
         for index, frame in enumerate(container.decode(video=0)):

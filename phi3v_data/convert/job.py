@@ -16,11 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jsonlines
 from pydantic import BaseModel, ConfigDict
 
 from phi3v_data.convert.plan import Plan
-from phi3v_data.convert.registry import load_converter
+from phi3v_data.convert.registry import import_converter
 from phi3v_schemas import SourceInfo
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ class JobFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     converter: str
+    reference: str
     version: str
     options: dict[str, Any]
     limit: int | None
@@ -71,6 +71,8 @@ class JobFolder:
 
     def add_crash(self, number: int) -> None:
         """Remember that a worker died while it converted this source."""
+        import jsonlines
+
         with jsonlines.open(self.crashes_file, "a", flush=True) as lines:
             lines.write({"number": number})
 
@@ -78,6 +80,8 @@ class JobFolder:
         """Return how often each source killed its worker."""
         if not self.crashes_file.exists():
             return Counter()
+        import jsonlines
+
         with jsonlines.open(self.crashes_file) as lines:
             return Counter(line["number"] for line in lines)
 
@@ -89,7 +93,7 @@ class Job:
         self.folder = JobFolder(out_dir)
         self.file = JobFile.model_validate_json(self.folder.job_file.read_bytes())
         self.plan = Plan(self.folder.plan_file)
-        kind = load_converter(self.file.converter)
+        kind = import_converter(self.file.reference)
         self.converter: Converter[Any] = kind(kind.options_type.model_validate(self.file.options), self.file.root)
         self.converter.shared = self.file.shared
 

@@ -82,6 +82,7 @@ def plan_job(request: Request, plan_file: Path, part_size: int | None = None) ->
     )
     job = JobFile(
         converter=request.converter.name,
+        reference=f"{request.converter.__module__}:{request.converter.__qualname__}",
         version=request.converter.version,
         options=request.options.model_dump(mode="json"),
         limit=request.limit,
@@ -95,7 +96,9 @@ def plan_job(request: Request, plan_file: Path, part_size: int | None = None) ->
 
 def _identity(job: JobFile) -> str:
     """Return the plan's hash: everything that shapes the output, and no path of this machine, no time."""
-    facts = job.model_dump(mode="json", exclude={"root": True, "plan_sha256": True, "source": {"licence"}})
+    facts = job.model_dump(
+        mode="json", exclude={"root": True, "reference": True, "plan_sha256": True, "source": {"licence"}}
+    )
     text = json.dumps([_ENGINE_FORMAT, facts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

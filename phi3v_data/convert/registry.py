@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from phi3v_data.errors import CannotRun, UsageError
 if TYPE_CHECKING:
     from phi3v_data.convert.converter import Converter
 
-__all__ = ["ENTRY_POINT_GROUP", "converter_names", "load_converter"]
+__all__ = ["ENTRY_POINT_GROUP", "converter_names", "import_converter", "load_converter"]
 
 ENTRY_POINT_GROUP = "phi3v_data.converters"
 
@@ -34,6 +35,13 @@ def load_converter(name: str) -> type[Converter[Any]]:
     if len(points) > 1:
         raise UsageError(f"two packages offer a converter named {name!r} ({', '.join(sorted(points))}): uninstall one")
     return _import(next(iter(points.values())))
+
+
+def import_converter(reference: str) -> type[Converter[Any]]:
+    """Import a converter that was loaded before, from `module:class`, as a worker does; no entry point is looked up."""
+    module, _, name = reference.partition(":")
+    found: type[Converter[Any]] = getattr(importlib.import_module(module), name)
+    return found
 
 
 def _unknown(name: str) -> str:
