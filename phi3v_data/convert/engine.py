@@ -88,21 +88,22 @@ def _only_run_in(out_dir: Path) -> Iterator[None]:
 def _convert(request: Request, folder: JobFolder, executor: Executor, progress: Progress) -> Outcome:
     _refuse_foreign_folder(folder)
     fresh = not folder.path.exists()
-    if request.overwrite:
-        _clear(folder)
     folder.parts.mkdir(parents=True, exist_ok=True)
     new_plan = folder.path / "plan.sqlite.new"
     try:
         job = plan_job(request, new_plan)
         manifest = _read_manifest(folder.out_dir)
-        if manifest and manifest.plan_sha256 == job.plan_sha256 and dataset_is_whole(folder.out_dir, manifest):
-            shutil.rmtree(folder.path)
-            return Outcome(manifest, was_complete=True)
-        refuse_other_plan(job, folder.read(), manifest, folder.out_dir)
+        if not request.overwrite:
+            refuse_other_plan(job, folder.read(), manifest, folder.out_dir)
     except BaseException:
         if fresh:
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
+    if request.overwrite:
+        _clear(folder, manifest)
+    elif manifest and dataset_is_whole(folder.out_dir, manifest):
+        shutil.rmtree(folder.path)
+        return Outcome(manifest, was_complete=True)
     _adopt(folder, job, new_plan)
     plan = Plan(folder.plan_file)
     _run_parts(folder, plan, executor, progress)
@@ -126,14 +127,15 @@ def _read_manifest(out_dir: Path) -> Manifest | None:
         return None
 
 
-def _clear(folder: JobFolder) -> None:
-    """Remove a dataset; the job folder stays to the last, so that a kill leaves a folder that is still ours."""
-    folder.path.mkdir(exist_ok=True)
+def _clear(folder: JobFolder, manifest: Manifest | None) -> None:
+    """Remove what earlier runs made; the job folder stays, so that a kill leaves a folder that is still ours."""
+    old = folder.read()
+    names = {old.converter if old else None, manifest.converter.name if manifest else None} - {None}
     shutil.rmtree(folder.out_dir / "images", ignore_errors=True)
-    for pattern in ("*_*.jsonl", "rejects.jsonl", CONTACT_SHEET, "manifest.json"):
+    for pattern in (*(f"{name}_*.jsonl" for name in names), "rejects.jsonl", CONTACT_SHEET, "manifest.json"):
         for path in folder.out_dir.glob(pattern):
             path.unlink()
-    shutil.rmtree(folder.path)
+    folder.job_file.unlink(missing_ok=True)
 
 
 def _adopt(folder: JobFolder, job: JobFile, new_plan: Path) -> None:
@@ -157,6 +159,9 @@ def _run_parts(folder: JobFolder, plan: Plan, executor: Executor, progress: Prog
             done += len(plan.part(part))
         else:
             shutil.rmtree(folder.part(part))
+    folder.crashes_file.unlink(
+        missing_ok=True
+    )  # a signal to the whole group looks like a crash: no run blames another's
     progress.planned(sum(plan.splits().values()), done)
     todo = [part for part in range(parts) if not folder.part(part).exists()]
     executor.run(folder, todo, progress.message)

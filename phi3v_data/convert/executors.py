@@ -26,7 +26,10 @@ __all__ = ["Executor", "LocalExecutor"]
 
 
 _IDLE_DEATHS_ALLOWED = 3
-_MAIN = "from phi3v_data.convert.worker import main; main()"
+_GRACE = 5.0  # seconds a worker has to end by itself
+_MAIN = (  # Ctrl-C reaches the whole group, and must not end a worker while it still imports
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from phi3v_data.convert.worker import main; main()"
+)
 
 
 class Executor(Protocol):
@@ -73,9 +76,19 @@ class LocalExecutor:
             while self._workers:
                 self._step(folder, parts, on_message)
         finally:
-            for worker in self._workers:
+            self._end()
+
+    def _end(self) -> None:
+        """End the workers that are left; given a moment, they remove what they have half done."""
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            try:
+                worker.process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
+            worker.connection.close()
 
     def _start(self, folder: JobFolder, parts: Sequence[int]) -> None:
         ours, theirs = multiprocessing.Pipe()

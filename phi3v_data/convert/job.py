@@ -113,10 +113,10 @@ class Claims:
         os.close(self._file)
 
     @contextmanager
-    def claim(self, part: int) -> Iterator[bool]:
-        """Try to claim a part for the length of the block; yields whether it is ours."""
+    def claim(self, part: int, *, wait: bool = False) -> Iterator[bool]:
+        """Claim a part for the length of the block, or try to, unless told to wait; yields whether it is ours."""
         try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, part)
+            fcntl.lockf(self._file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB, 1, part)
         except BlockingIOError:
             yield False
             return

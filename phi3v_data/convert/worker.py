@@ -5,8 +5,10 @@ It knows nothing but the output folder. So any process on any machine that sees 
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -58,9 +60,10 @@ Message = SourceStarted | PartDone | Failed
 
 def main() -> None:
     """Run a worker as a process: takes its task from the pipe it was given, and sends a `Message` for every step."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
     connection = Connection(int(sys.argv[1]))
     out_dir, parts = connection.recv()
+    threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # an exception, so that a part cleans up
     try:
         convert_parts(out_dir, parts, connection.send)
     except ConnectionError:
@@ -72,19 +75,28 @@ def main() -> None:
     except Exception as error:
         message = f"internal error: {type(error).__name__}: {error}; run again with --debug to see where"
         connection.send(Failed(3, message, traceback.format_exc()))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is left is to exit
+
+
+def _end_with_parent(connection: Connection) -> None:
+    """Wait for the pipe to close, which only the parent's death brings about, and leave no orphan behind."""
+    connection.poll(None)
+    os._exit(1)
 
 
 def convert_parts(out_dir: Path, parts: Sequence[int], send: Callable[[Message], None]) -> None:
-    """Convert those of the parts that are neither done nor claimed by another worker."""
+    """Convert those of the parts that no other worker does; on return all are done."""
     job = Job(out_dir)
     claims = Claims(job.folder.claims_file)
     crashes = job.folder.crashes()
-    for part in parts:
-        if job.folder.part(part).exists():
-            continue
-        with claims.claim(part) as ours:
-            if ours and not job.folder.part(part).exists():
-                send(_convert_part(job, part, crashes, send))
+    for wait in (False, True):  # first what is free, then what others hold: they may die before it is done
+        for part in parts:
+            if job.folder.part(part).exists():
+                continue
+            with claims.claim(part, wait=wait) as ours:
+                if ours and not job.folder.part(part).exists():
+                    send(_convert_part(job, part, crashes, send))
     claims.close()
 
 

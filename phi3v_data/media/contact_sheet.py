@@ -50,10 +50,14 @@ def _shorten(title: str, images: int) -> str:
 
 
 def _thumbnail(path: Path) -> Image:
+    """Return a small picture, grey where the file cannot be decoded: a sheet is to show that, not to fail."""
     from PIL import Image
 
-    with Image.open(path) as image:
-        image.draft("RGB", (_THUMB[0] * 2, _THUMB[1] * 2))  # a JPEG decodes straight to a smaller size
-        small = image.convert("RGB")
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (_THUMB[0] * 2, _THUMB[1] * 2))  # a JPEG decodes straight to a smaller size
+            small = image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return Image.new("RGB", _THUMB, "grey")
     small.thumbnail(_THUMB)
     return small

@@ -211,7 +211,12 @@ def test_another_plan_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     (source / "train/c.txt").write_text("ok")
     assert "made from other source files" in convert(source, out, code=2).stderr
     assert tree(out) == before
+    (out / "notes_mine.jsonl").write_text("mine")
+    convert(tmp_path / "nowhere", out, "--overwrite", code=2)
+    convert(make_source(tmp_path / "empty", train={}), out, "--overwrite", code=2)
+    assert {"notes_mine.jsonl", *before} == tree(out).keys()  # a plan that fails costs nothing
     convert(source, out, "--overwrite", "--limit", "1")
+    assert (out / "notes_mine.jsonl").exists()
     assert sorted(path.name for path in (out / "images/train").iterdir()) == ["a.0.jpg"]
     assert json.loads((out / "manifest.json").read_text())["converter"]["limit"] == 1
 
@@ -380,3 +385,34 @@ def test_an_option_with_a_taken_name_is_one_sentence(tmp_path: Path) -> None:
     assert done.stderr == (
         "Error: the converter 'greedy' has an option 'workers', which every conversion has: rename it\n"
     )
+
+
+def test_an_image_that_does_not_decode_spoils_no_contact_sheet(tmp_path: Path) -> None:
+    source = make_source(tmp_path / "source", train={"a": "broken", "b": "ok"})
+    convert(source, tmp_path / "out")
+    assert (tmp_path / "out/contact_sheet.jpg").stat().st_size > 1000
+
+
+def test_a_stopped_run_leaves_no_image_of_an_unfinished_part(tmp_path: Path) -> None:
+    source = make_source(tmp_path / "source", train={"a": "ok", "b": "hang"})
+    out = tmp_path / "out"
+    process = subprocess.Popen(command(source, out), env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    while not (out / "images/train/a.0.jpg").exists():
+        assert process.poll() is None
+    process.terminate()
+    assert process.wait(timeout=60) == 143
+    assert not list(out.rglob("*.jpg"))
+
+
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    """Kill -9 of the parent alone: a worker that hangs lets go of its part, and the next run converts it."""
+    source = make_source(tmp_path / "source", train={"a": "ok", "b": "hang"})
+    out = tmp_path / "out"
+    process = subprocess.Popen(command(source, out), env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    while not (out / "images/train/a.0.jpg").exists():
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    (source / "train/b.txt").write_text("okay")
+    convert(source, out)
+    assert len(records(out)) == 2

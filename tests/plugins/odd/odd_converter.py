@@ -55,7 +55,7 @@ class Odd(Converter):
             threading.Event().wait()
         if word == "nothing":
             return []
-        data = {"noimage": b"GIF", "big": JPEG + bytes(1 << 20)}.get(word, JPEG)
+        data = {"noimage": b"GIF", "broken": JPEG[:20], "big": JPEG + bytes(1 << 20)}.get(word, JPEG)
         turn = RawTurn(user="" if word == "wrong" else source.name, assistant=word, images=[Image(data)])
         return [Example(turns=[turn])] * (2 if word == "two" else 1)
 
