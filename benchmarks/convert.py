@@ -1,6 +1,6 @@
 """Convert videos: ours, the recipe's way, other decoders and the limit, alternating in one run, start-up included.
 
-    python benchmarks/convert.py --clips ../shared/data/videos/*.avi --copies 400 --rounds 5
+    python benchmarks/convert.py --clips path/to/*.avi --copies 900 --rounds 3
 
 Makes a tree of `--copies` clips from the given ones, converts it with every contender in turn, and prints the
 median over the rounds: videos/s, CPU milliseconds per video, the ratio to the recipe, and whether the bytes of

@@ -139,10 +139,13 @@ def main() -> NoReturn:
         raise SystemExit(error.exit_code) from None
     except BrokenPipeError:  # the reader of our output, such as `head`, has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        raise SystemExit(141) from None  # as a shell reports it: not all that was found was said
     except Phi3VError as error:
         _raise_if_debug(error)
         _leave(f"Error: {error}", error.exit_code)
+    except OSError as error:
+        _raise_if_debug(error)
+        _leave(f"Error: {error.filename or 'the system'}: {error.strerror or error}", 3)
     except Exception as error:
         _raise_if_debug(error)
         _leave(

@@ -105,7 +105,7 @@ class TestPipes:
                 assert "bad.jsonl" in process.stdout.readline()
             process.stdout.close()
             assert process.stderr.read() == ""
-            assert process.wait() == 0
+            assert process.wait() == 141
 
     def test_head(self, bad: Path) -> None:
         line = f'"{sys.executable}" -m phi3v_data validate --max_findings 0 "{bad}" | head -1'

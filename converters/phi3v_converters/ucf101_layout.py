@@ -80,11 +80,15 @@ def find_layout(root: Path, options: UCF101Options) -> Layout:
     top = _unwrap(root)
     lists = next((folder for folder in (top / _LISTS, top.parent / _LISTS) if folder.is_dir()), None)
     if any(folder.name.lower() in _SPLITS for folder in _folders(top)):
+        _refuse_idle(options, {"fold", "val_fraction", "test_fraction", "seed"}, "it has its own splits")
         base, splits = top, _read_splits(top)
     elif lists is not None:
+        _refuse_idle(options, {"test_fraction"}, "the official lists say what is test")
         base = _clips_beside(lists, top)
         splits = _read_official(base, lists, options)
     else:
+        _refuse_idle(options, {"fold"}, f"there is no {_LISTS}/ beside its clips")
+        _refuse_nested_splits(top)
         base = top
         clips = [clip for folder in _folders(top) for clip in _scan(folder, folder.name, top)]
         train, test = _carve([*clips, *_strays(top, top)], "test", options.test_fraction, options.seed)
@@ -100,10 +104,23 @@ def find_layout(root: Path, options: UCF101Options) -> Layout:
     return Layout(os.path.relpath(base, root), classes, splits)
 
 
+def _refuse_idle(options: UCF101Options, names: set[str], why: str) -> None:
+    """Refuse a flag that would change nothing, rather than ignore it."""
+    for name in sorted(names & options.model_fields_set):
+        raise UsageError(f"--{name} has no meaning for this source, for {why}: leave it out")
+
+
+def _refuse_nested_splits(top: Path) -> None:
+    """Refuse to take folders that hold splits for classes."""
+    for folder in _folders(top):
+        if any(inner.name.lower() in _SPLITS for inner in _folders(folder)):
+            raise UsageError(f"{folder} holds splits, and other videos lie beside it: give --source {folder}")
+
+
 def _unwrap(root: Path) -> Path:
     """Step into the single folder that an archive often wraps around everything."""
     for _ in range(_DEEPEST):
-        inner = _folders(root)
+        inner = [folder for folder in _folders(root) if any(_videos(folder))]
         if len(inner) != 1 or inner[0].name.lower() in _SPLITS or _holds_videos(inner[0]) or _holds_videos(root):
             break
         root = inner[0]
@@ -133,8 +150,8 @@ def _videos(folder: Path, depth: int = 0) -> Iterator[os.DirEntry[str]]:
     """Yield the video files of a folder and the folders in it."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir():
-                if depth < _DEEPEST and not _is_litter(entry.name):
+            if entry.is_dir():  # links are followed to files only: a link to a folder may lead around in circles
+                if depth < _DEEPEST and not entry.is_symlink() and not _is_litter(entry.name):
                     yield from _videos(Path(entry.path), depth + 1)
             elif _is_video(entry.name):
                 yield entry

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from phi3v_data.errors import CannotRun
+from phi3v_data.fs import is_disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Tree", "build", "default_cache", "explain_os_error", "find", "read_note", "write_note"]
+__all__ = ["Tree", "build", "default_cache", "find", "read_note", "usable_cache", "write_note"]
 
 _ARCHIVES = "archives-1"
 """Raise the number when other members would be unpacked or refused: older trees are then not taken."""
@@ -75,7 +76,7 @@ def build(
     if tree := find(cache, key):
         return tree
     archives = cache / _ARCHIVES
-    with explain_os_error(cache):
+    with usable_cache(cache):
         archives.mkdir(parents=True, exist_ok=True)
         with _lock(archives / f"{key}.lock", on_wait) as held:
             if tree := find(cache, key):
@@ -148,12 +149,12 @@ def _remove_litter(archives: Path, key: str) -> None:
 
 
 @contextlib.contextmanager
-def explain_os_error(cache: Path) -> Iterator[None]:
+def usable_cache(cache: Path) -> Iterator[None]:
     """Turn the system's refusal to write into the cache into one sentence with the way out."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(error):
             problem = f"no space is left for the cache folder {cache}"
             raise CannotRun(f"{problem}: free some, or set PHI3V_CACHE to a folder on a roomier disk") from error
         problem = f"the cache folder {cache} cannot be used ({error.strerror or error})"
@@ -169,7 +170,7 @@ def read_note(cache: Path, name: str) -> dict[str, Any] | None:
 def write_note(cache: Path, name: str, note: dict[str, Any]) -> None:
     """Keep a small JSON object under a name, in one step."""
     path = cache / "notes" / f"{name}.json"
-    with explain_os_error(cache):
+    with usable_cache(cache):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{name}.{uuid.uuid4().hex}.tmp")
         try:

@@ -60,8 +60,9 @@ def convert_command(name: str) -> click.Command:
     converter = load_converter(name)
     engine, own = _engine_flags(), flags_of(converter.options_type)
     names = {flag.name for flag in own}
-    if taken := names & {flag.name for flag in engine}:
-        raise CannotRun(f"the converter {name!r} has an option {taken.pop()!r}, which every conversion has: rename it")
+    if taken := {flag.opts[0] for flag in own} & {flag.opts[0] for flag in engine}:
+        option = taken.pop().removeprefix("--")
+        raise CannotRun(f"the converter {name!r} has an option {option!r}, which every conversion has: rename it")
 
     def run(**values: Any) -> None:
         options = options_from(converter.options_type, {key: values.pop(key) for key in names})
@@ -122,7 +123,7 @@ def _convert(request: Request, executor: LocalExecutor) -> Outcome:
             return convert(request, executor, progress)
     except BaseException as error:
         if not isinstance(error, Exception):
-            again = " (without --overwrite)" if request.overwrite else ""
+            again = " (without --overwrite)" if request.overwrite and counter.total else ""
             error.add_note(
                 f"{counter.done} of {counter.total} sources are done: run the same command again{again} to go on."
             )

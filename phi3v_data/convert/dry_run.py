@@ -13,6 +13,8 @@ from phi3v_data.convert.plan import Plan
 from phi3v_data.convert.planning import plan_job
 from phi3v_data.convert.writers import PartSummary
 from phi3v_data.fs import write_atomic
+from phi3v_data.layout import IMAGES
+from phi3v_data.media.checks import check_image
 from phi3v_data.tokens import image_tokens
 from phi3v_schemas import Record
 
@@ -99,9 +101,9 @@ def _estimate(folder: JobFolder, splits: dict[str, int], rejected: int, chosen: 
         for line in (part / "records.jsonl").read_bytes().splitlines():
             first_record = first_record or line.decode()
             for path in Record.model_validate_json(line).image_paths():
-                size = _size(folder.out_dir / "images" / path)
+                image = check_image(str(folder.out_dir / IMAGES / path))
                 for crops in NUM_CROPS:
-                    tokens[crops] += weight * image_tokens(*size, crops)
+                    tokens[crops] += weight * image_tokens(image.width, image.height, crops)
     return Estimate(
         splits=splits,
         rejected=rejected,
@@ -113,10 +115,3 @@ def _estimate(folder: JobFolder, splits: dict[str, int], rejected: int, chosen: 
         image_tokens={crops: round(tokens[crops]) for crops in NUM_CROPS},
         first_record=first_record,
     )
-
-
-def _size(path: Path) -> tuple[int, int]:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return image.size

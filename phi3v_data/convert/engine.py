@@ -15,7 +15,7 @@ from phi3v_data.convert.plan import Plan
 from phi3v_data.convert.planning import plan_job, refuse_other_plan
 from phi3v_data.errors import CannotRun, UsageError
 from phi3v_data.fs import explain_os_error, write_atomic
-from phi3v_schemas import Manifest
+from phi3v_data.layout import IMAGES, MANIFEST, REJECTS, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from phi3v_data.convert.executors import Executor
     from phi3v_data.convert.planning import Request
     from phi3v_data.convert.worker import Message
+    from phi3v_schemas import Manifest
 
 __all__ = ["Outcome", "Progress", "convert"]
 
@@ -92,7 +93,7 @@ def _convert(request: Request, folder: JobFolder, executor: Executor, progress: 
     new_plan = folder.path / "plan.sqlite.new"
     try:
         job = plan_job(request, new_plan)
-        manifest = _read_manifest(folder.out_dir)
+        manifest = read_manifest(folder.out_dir)
         if not request.overwrite:
             refuse_other_plan(job, folder.read(), manifest, folder.out_dir)
     except BaseException:
@@ -115,24 +116,17 @@ def _convert(request: Request, folder: JobFolder, executor: Executor, progress: 
 
 def _refuse_foreign_folder(folder: JobFolder) -> None:
     """Refuse to write among files that are not ours."""
-    if folder.path.exists() or _read_manifest(folder.out_dir) or not any(folder.out_dir.iterdir()):
+    if folder.path.exists() or read_manifest(folder.out_dir) or not any(folder.out_dir.iterdir()):
         return
     raise UsageError(f"{folder.out_dir} is not empty and holds no dataset of phi3v-data: choose another --out_dir")
-
-
-def _read_manifest(out_dir: Path) -> Manifest | None:
-    try:
-        return Manifest.model_validate_json((out_dir / "manifest.json").read_bytes())
-    except (OSError, ValueError):
-        return None
 
 
 def _clear(folder: JobFolder, manifest: Manifest | None) -> None:
     """Remove what earlier runs made; the job folder stays, so that a kill leaves a folder that is still ours."""
     old = folder.read()
     names = {old.converter if old else None, manifest.converter.name if manifest else None} - {None}
-    shutil.rmtree(folder.out_dir / "images", ignore_errors=True)
-    for pattern in (*(f"{name}_*.jsonl" for name in names), "rejects.jsonl", CONTACT_SHEET, "manifest.json"):
+    shutil.rmtree(folder.out_dir / IMAGES, ignore_errors=True)
+    for pattern in (*(f"{name}_*.jsonl" for name in names), REJECTS, CONTACT_SHEET, MANIFEST):
         for path in folder.out_dir.glob(pattern):
             path.unlink()
     folder.job_file.unlink(missing_ok=True)
@@ -143,14 +137,14 @@ def _adopt(folder: JobFolder, job: JobFile, new_plan: Path) -> None:
     if folder.read() is None:
         shutil.rmtree(folder.parts)
         folder.parts.mkdir()
-    (folder.out_dir / "manifest.json").unlink(missing_ok=True)
+    (folder.out_dir / MANIFEST).unlink(missing_ok=True)
     new_plan.replace(folder.plan_file)
     write_atomic(folder.job_file, job.model_dump_json(indent=2).encode())
 
 
 def _run_parts(folder: JobFolder, plan: Plan, executor: Executor, progress: Progress) -> None:
     parts = len(plan.parts())
-    images = folder.out_dir / "images"
+    images = folder.out_dir / IMAGES
     done = 0
     for part in range(parts):
         if not folder.part(part).exists():

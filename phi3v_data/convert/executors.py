@@ -97,6 +97,7 @@ class LocalExecutor:
                 [sys.executable, "-P", "-c", _MAIN, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                stdout=2,  # what a converter prints is no part of our results
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             )
         self._workers.append(_Worker(process, ours))
@@ -138,7 +139,7 @@ class LocalExecutor:
         worker.connection.close()
         worker.process.wait()
         self._workers.remove(worker)
-        if worker.process.returncode == 0:
+        if worker.process.returncode == 0 and worker.source is None:
             return
         if worker.source is not None:
             folder.add_crash(worker.source)

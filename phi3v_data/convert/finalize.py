@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from phi3v_data.convert.writers import Highlight, PartSummary
 from phi3v_data.fs import sync_folder, write_atomic
+from phi3v_data.layout import IMAGES, MANIFEST, REJECTS
 from phi3v_data.media.contact_sheet import draw_contact_sheet
 from phi3v_schemas import SCHEMA_VERSION, ConverterInfo, DataFile, Manifest, Record
 
@@ -42,13 +43,15 @@ def finalize(folder: JobFolder, job: JobFile, plan: Plan) -> Manifest:
         The manifest written.
     """
     splits, highlights = _add_up(folder, plan)
+    for stale in (*folder.out_dir.glob(f"{job.converter}_*.jsonl"), folder.out_dir / REJECTS):
+        stale.unlink(missing_ok=True)
     files = [
         _join(folder.out_dir / f"{job.converter}_{name}.jsonl", name, split)
         for name, split in splits.items()
         if split.summary.records
     ]
     rejects = _write_rejects(folder, plan, splits.values())
-    sheet = draw_contact_sheet(_rows(highlights, folder.out_dir / "images"))
+    sheet = draw_contact_sheet(_rows(highlights, folder.out_dir / IMAGES))
     write_atomic(folder.out_dir / CONTACT_SHEET, sheet)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
@@ -61,7 +64,7 @@ def finalize(folder: JobFolder, job: JobFile, plan: Plan) -> Manifest:
         classes={name: dict(sorted(split.classes.items())) for name, split in splits.items() if split.classes},
         rejects=rejects,
     )
-    write_atomic(folder.out_dir / "manifest.json", manifest.to_json().encode())
+    write_atomic(folder.out_dir / MANIFEST, manifest.to_json().encode())
     return manifest
 
 
@@ -125,7 +128,7 @@ def _write_rejects(folder: JobFolder, plan: Plan, splits: Iterable[_Split]) -> i
     total = len(refused) + sum(split.summary.rejects for split in splits)
     if total:
         pieces = (part / "rejects.jsonl" for split in splits for part in split.parts)
-        _write(folder.out_dir / "rejects.jsonl", pieces, b"".join(refused))
+        _write(folder.out_dir / REJECTS, pieces, b"".join(refused))
     return total
 
 
@@ -156,7 +159,7 @@ def dataset_is_whole(out_dir: Path, manifest: Manifest) -> bool:
     try:
         return all(
             (out_dir / file.path).stat().st_size == file.bytes
-            and _count_images(out_dir / file.path, out_dir / "images") == (file.images, file.image_bytes)
+            and _count_images(out_dir / file.path, out_dir / IMAGES) == (file.images, file.image_bytes)
             for file in manifest.files
         )
     except (OSError, ValueError):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from phi3v_data.errors import CannotRun, Phi3VError
 from phi3v_data.extras import require
+from phi3v_data.fs import is_disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ def explain(error: Exception, repo: str, revision: str, filename: str) -> Phi3VE
 def _explain_rest(error: Exception, what: str) -> Phi3VError:
     if (status := _status_code(error)) in (401, 403):
         return CannotRun(f"the hub refuses access to {what} ({status}): {_LOGIN}, with a token that may read it")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and is_disk_full(error):
         return CannotRun(f"no space is left to download {what}: free some, or set HF_HOME to a roomier disk")
     if isinstance(error, OSError) and error.errno is not None and error.filename:
         return CannotRun(f"{error.filename} cannot be used ({error.strerror}): set HF_HOME to a folder you can write")

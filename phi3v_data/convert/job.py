@@ -117,10 +117,7 @@ class Claims:
         """Claim a part for the length of the block, or try to, unless told to wait; yields whether it is ours."""
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB, 1, part)
-        except BlockingIOError:
-            yield False
-            return
-        except PermissionError:  # EACCES is the other answer POSIX allows for a lock that is held
+        except (BlockingIOError, PermissionError):  # the two answers that POSIX allows for a lock that is held
             yield False
             return
         try:

@@ -130,8 +130,7 @@ def write_plan(
         part_size: Sources per part; None chooses it from their number.
 
     Returns:
-        The SHA-256 over split, path and size of every source in order and over every reject, and the number of
-        sources.
+        The SHA-256 over every source in order, as it was listed, and over every reject; and the number of sources.
 
     Raises:
         CannotRun: A converter listed the same path twice in a split.
@@ -204,12 +203,15 @@ def _cut(db: sqlite3.Connection, size: int) -> None:
 def _digest(db: sqlite3.Connection) -> str:
     digest = hashlib.sha256()
     previous = None
-    rows = db.execute("SELECT split.name, path, size FROM source JOIN split ON rank = split ORDER BY number")
-    for split, path, size in rows:
+    rows = db.execute(
+        "SELECT split.name, path, size, source.name, grp, label, data FROM source JOIN split ON rank = split "
+        "ORDER BY number"
+    )
+    for split, path, *facts in rows:
         if previous == (split, path):
             raise CannotRun(f"the converter listed {path!r} twice in the split {split!r}: this is a fault in it")
         previous = (split, path)
-        digest.update(f"{split}\0{path}\0{size}\n".encode())
+        digest.update(json.dumps([split, path, *facts]).encode() + b"\n")
     for row in db.execute(_REJECTS):
-        digest.update("\0".join(map(str, row)).encode())
+        digest.update(json.dumps(row).encode() + b"\n")
     return digest.hexdigest()

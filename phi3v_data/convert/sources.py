@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,21 +87,21 @@ def open_source(
         UsageError: There is no such folder or file, or nothing was given where there is no default.
         CannotRun: The data cannot be had: no network, no access, no space, a damaged archive.
     """
-    cache, status = cache_dir or default_cache(), on_status or _silent
+    status = on_status or _silent
     if spec is None and default is None:
         raise UsageError("this converter has no default source: give --source, a folder or an archive")
     if spec is None or spec.startswith("hub:"):
-        return _open_hub(spec, default, cache, status)
+        return _open_hub(spec, default, cache_dir or default_cache(), status)
     if not spec:
         raise UsageError("--source is empty: give a folder, an archive or hub:OWNER/NAME")
-    return _open_path(Path(spec).expanduser(), cache, status)
+    return _open_path(Path(os.path.expanduser(spec)), cache_dir, status)  # noqa: PTH111 - an unknown ~user stays
 
 
 def _silent(_line: str) -> None:
     pass
 
 
-def _open_path(path: Path, cache: Path, status: Callable[[str], None]) -> OpenedSource:
+def _open_path(path: Path, cache_dir: Path | None, status: Callable[[str], None]) -> OpenedSource:
     try:
         mode_known = path.exists()
     except OSError as error:
@@ -111,7 +112,7 @@ def _open_path(path: Path, cache: Path, status: Callable[[str], None]) -> Opened
         return OpenedSource(path.resolve(), "folder", None, None, None, None, ())
     if not path.is_file():
         raise UsageError(f"{path} is neither a folder nor a file: --source takes a folder or an archive")
-    tree = open_local_archive(path, cache=cache, status=status)
+    tree = open_local_archive(path, cache=cache_dir or default_cache(), status=status)
     return OpenedSource(tree.root, "archive", path.name, None, tree.sha256, None, tree.unsafe)
 
 

@@ -12,16 +12,17 @@ import threading
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from phi3v_data.convert.job import Claims, Job
 from phi3v_data.convert.writers import JsonlPartWriter
-from phi3v_data.errors import Phi3VError, SourceError
+from phi3v_data.errors import CannotRun, Phi3VError, SourceError, UsageError
 from phi3v_data.fs import explain_os_error, is_disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+    from types import FrameType
 
     from phi3v_data.convert.plan import PlannedSource
 
@@ -61,13 +62,16 @@ Message = SourceStarted | PartDone | Failed
 def main() -> None:
     """Run a worker as a process: takes its task from the pipe it was given, and sends a `Message` for every step."""
     connection = Connection(int(sys.argv[1]))
-    out_dir, parts = connection.recv()
+    try:
+        out_dir, parts = connection.recv()
+    except EOFError:
+        return
     threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # an exception, so that a part cleans up
+    signal.signal(signal.SIGTERM, _stop)
     try:
         convert_parts(out_dir, parts, connection.send)
-    except ConnectionError:
-        return  # the parent is gone; whoever starts again redoes the part
+    except (ConnectionError, _Stopped):
+        sys.exit(1)  # whoever starts again redoes the part
     except Phi3VError as error:
         connection.send(Failed(error.exit_code, str(error)))
     except OSError as error:
@@ -77,6 +81,14 @@ def main() -> None:
         connection.send(Failed(3, message, traceback.format_exc()))
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is left is to exit
+
+
+class _Stopped(BaseException):
+    """SIGTERM arrived: an exception, so that a part removes what it has half done."""
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Stopped
 
 
 def _end_with_parent(connection: Connection) -> None:
@@ -89,20 +101,19 @@ def convert_parts(out_dir: Path, parts: Sequence[int], send: Callable[[Message],
     """Convert those of the parts that no other worker does; on return all are done."""
     job = Job(out_dir)
     claims = Claims(job.folder.claims_file)
-    crashes = job.folder.crashes()
     for wait in (False, True):  # first what is free, then what others hold: they may die before it is done
         for part in parts:
             if job.folder.part(part).exists():
                 continue
             with claims.claim(part, wait=wait) as ours:
                 if ours and not job.folder.part(part).exists():
-                    send(_convert_part(job, part, crashes, send))
+                    send(_convert_part(job, part, send))
     claims.close()
 
 
-def _convert_part(job: Job, part: int, crashes: dict[int, int], send: Callable[[Message], None]) -> PartDone:
+def _convert_part(job: Job, part: int, send: Callable[[Message], None]) -> PartDone:
     with JsonlPartWriter(job.folder.out_dir, job.folder.part(part), job.file.converter) as writer:
-        planned_sources = job.plan.part(part)
+        planned_sources, crashes = job.plan.part(part), job.folder.crashes()
         for planned in planned_sources:
             send(SourceStarted(planned.number))
             try:
@@ -116,10 +127,10 @@ def _convert_source(job: Job, planned: PlannedSource, crashes: int, writer: Json
     if planned.reject is not None:
         raise SourceError(planned.reject.code, planned.reject.message)
     if crashes > CRASHES_ALLOWED:
-        raise SourceError("worker_died", f"converting it killed the worker {crashes} times; check the file")
+        raise SourceError("worker_died", "it killed its worker, or hung, more than once; check the file")
     try:
         examples = list(job.converter.convert(planned.source))
-    except Phi3VError:
+    except (SourceError, CannotRun, UsageError):
         raise
     except OSError as error:
         if is_disk_full(error):
@@ -127,7 +138,7 @@ def _convert_source(job: Job, planned: PlannedSource, crashes: int, writer: Json
         raise SourceError("unreadable", f"it cannot be read: {error.strerror or error}") from error
     except MemoryError:
         raise SourceError("out_of_memory", "converting it needs more memory than there is") from None
-    except Exception as error:  # a converter is anyone's code: its fault costs one source, not the run
+    except (Exception, SystemExit) as error:  # a converter is anyone's code: its fault costs one source, not the run
         text = f"the converter failed: {type(error).__name__}: {error}"
         raise SourceError("converter_error", text) from error
     if not examples:

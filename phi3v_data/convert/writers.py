@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections import Counter
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from phi3v_data.convert.converter import Reject
 from phi3v_data.errors import SourceError
 from phi3v_data.fs import sync_folder
+from phi3v_data.layout import IMAGES
 from phi3v_schemas import Record
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Highlight", "JsonlPartWriter", "PartSummary"]
 
 _HIGHLIGHTS = 64
+_NAME_FAULTS = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EISDIR, errno.ENOTDIR, errno.EEXIST}
 _MAGIC = {
     ".jpg": b"\xff\xd8\xff",
     ".jpeg": b"\xff\xd8\xff",
@@ -66,7 +69,7 @@ class JsonlPartWriter:
     """
 
     def __init__(self, out_dir: Path, folder: Path, dataset: str) -> None:
-        self._images = out_dir / "images"
+        self._images = out_dir / IMAGES
         self._folder = folder
         self._temporary = folder.with_name(folder.name + ".tmp")
         self._dataset = dataset
@@ -86,7 +89,7 @@ class JsonlPartWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._committed:
+        if self._committed or self._folder.exists():
             return
         for path in self._written:
             path.unlink(missing_ok=True)
@@ -106,8 +109,7 @@ class JsonlPartWriter:
         for index, example in enumerate(examples):
             identity = f"{planned.split}-{planned.number:010d}" + (f"-{index}" if len(examples) > 1 else "")
             lines.append(self._record(planned, identity, example, paths))
-        for path, image in paths.values():
-            self._write_image(path, image.data)
+        self._write_images(list(paths.values()))
         for record in lines:
             self._write_record(planned, record)
 
@@ -144,7 +146,7 @@ class JsonlPartWriter:
                     "images": names or None,
                     "user": turn.user,
                     "assistant": turn.assistant,
-                    "answers": turn.answers,
+                    "answers": turn.answers and list(turn.answers),
                 }
             )
         fields: dict[str, Any] = {
@@ -153,7 +155,7 @@ class JsonlPartWriter:
             "group": planned.source.group,
             "system": example.system,
             "conversations": turns,
-            "metadata": example.metadata,
+            "metadata": example.metadata and dict(example.metadata),
         }
         try:
             return Record.model_validate(fields)
@@ -167,21 +169,35 @@ class JsonlPartWriter:
         known = paths.get(id(image))
         if known is not None:
             return known[0]
-        if not image.data.startswith(_MAGIC.get(image.suffix, b"\0")):
+        magic = _MAGIC.get(image.suffix)
+        if magic is None or not image.data.startswith(magic):
             raise SourceError("invalid_image", f"the converter made an image that is no {image.suffix} file")
         path = f"{planned.split}/{planned.source.name}.{len(paths)}{image.suffix}"
         paths[id(image)] = (path, image)
         return path
 
-    def _write_image(self, relative: str, data: bytes) -> None:
-        path = self._images / relative
+    def _write_images(self, images: list[tuple[str, Image]]) -> None:
+        """Write the images of one source, or none of them."""
+        before = len(self._written)
+        try:
+            for relative, image in images:
+                self._write_image(self._images / relative, image.data)
+        except OSError as error:
+            for path in self._written[before:]:
+                path.unlink(missing_ok=True)
+            if error.errno in _NAME_FAULTS:
+                raise SourceError("unwritable_name", f"no image can be named after it: {error.strerror}") from error
+            raise
+        self._summary.images += len(images)
+        self._summary.image_bytes += sum(len(image.data) for _, image in images)
+
+    def _write_image(self, path: Path, data: bytes) -> None:
         if path.parent not in self._made:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._made.add(path.parent)
-        self._written.append(path)
-        path.write_bytes(data)
-        self._summary.images += 1
-        self._summary.image_bytes += len(data)
+        with path.open("wb") as file:
+            self._written.append(path)
+            file.write(data)
 
     def _write_record(self, planned: PlannedSource, record: Record) -> None:
         self._records.write(record.to_line())

@@ -35,6 +35,7 @@ MAX_PIXELS = 89_478_485
 """Pillow's own limit, above which it warns of a decompression bomb: a quarter of a gigabyte of RGB."""
 
 _JPEG_END = b"\xff\xd9"
+_MOST_FILL = 4096  # bytes of FF before markers: no camera writes more than a few, a bomb may
 _JPEG_SCAN = 0xDA
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _BLOCK = 1 << 20
@@ -197,14 +198,16 @@ def _jpeg_has_end(file: BinaryIO) -> bool:
 
     Within a scan the byte FF is always stuffed (ITU-T T.81, B.1.1.5), so the two bytes mean the end there.
     """
-    position = 2
+    position, filled = 2, 0
     while True:
         file.seek(position)
         marker = file.read(4)
         if len(marker) < 4 or marker[0] != 0xFF:
             return False
-        if marker[1] == 0xFF:  # fill byte before a marker
-            position += 1
+        if marker[1] == 0xFF:  # a fill byte before a marker
+            position, filled = position + 1, filled + 1
+            if filled > _MOST_FILL:
+                return False
             continue
         if marker[1] == _JPEG_SCAN:
             return _contains(file, _JPEG_END)

@@ -28,7 +28,7 @@ class Problem(NamedTuple):
     def at(self, file: str, line: int | None) -> Finding:
         """Return the finding at a place; `line` counts from 1, None stands for the whole file or folder."""
         return Finding(
-            file=file,
+            file=file.encode("utf-8", "backslashreplace").decode(),  # a file's name need not be UTF-8
             line=line,
             pointer=self.pointer,
             code=self.rule.code,

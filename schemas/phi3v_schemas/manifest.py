@@ -49,7 +49,8 @@ class SourceInfo(_Model):
         default=None, description="Licence of the data as its source states it.", examples=["CC-BY-4.0"]
     )
     listing_sha256: str = Field(
-        description="SHA-256 over the relative path and size of every source, in order.", examples=["0" * 64]
+        description="SHA-256 over everything that was listed of every source, in order.",
+        examples=["0" * 64],
     )
     sources: int = Field(ge=0, description="How many sources the plan held.", examples=[405])
 

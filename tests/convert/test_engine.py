@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from phi3v_data.convert.converter import Source
 from phi3v_data.convert.job import Claims, Job
+from phi3v_data.convert.plan import write_plan
 from phi3v_data.convert.worker import PartDone, convert_parts
 
 PLUGIN = Path(__file__).parents[1] / "plugins" / "odd"
@@ -148,8 +150,8 @@ def test_finished_parts_are_not_converted_again(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_bad_source_is_a_reject_and_the_rest_is_whole(tmp_path: Path) -> None:
-    words = ("ok", "kill", "raise", "refuse", "wrong", "noimage", "nothing", "hang", "two")
-    source = make_source(tmp_path / "source", train=dict(zip("abcdefghi", words, strict=True)), val={"z": "ok"})
+    words = ("ok", "kill", "raise", "refuse", "wrong", "noimage", "nothing", "hang", "two", "exit", "data", "tiff")
+    source = make_source(tmp_path / "source", train=dict(zip("abcdefghijkl", words, strict=True)), val={"z": "ok"})
     out = tmp_path / "out"
     done = convert(source, out, "--workers", "2", "--timeout", "2", code=1)
     assert rejects(out) == {
@@ -160,18 +162,21 @@ def test_every_kind_of_bad_source_is_a_reject_and_the_rest_is_whole(tmp_path: Pa
         "train/f.txt": "invalid_image",
         "train/g.txt": "no_examples",
         "train/h.txt": "worker_died",
+        "train/j.txt": "converter_error",
+        "train/k.txt": "converter_error",
+        "train/l.txt": "invalid_image",
     }
-    assert "7 rejected" in done.stderr
+    assert "10 rejected" in done.stderr
     assert [record["id"] for record in records(out)] == ["train-0000000000", "train-0000000008-0", "train-0000000008-1"]
-    assert records(out, "val")[0]["id"] == "val-0000000009"
+    assert records(out, "val")[0]["id"] == "val-0000000012"
     first, second = records(out)[1:]
     assert first["conversations"][0]["images"] == second["conversations"][0]["images"] == ["train/i.0.jpg"]
     manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["rejects"] == 7
+    assert manifest["rejects"] == 10
     assert [file["images"] for file in manifest["files"]] == [2, 1]
     assert not (out / ".convert").exists()
-    convert(source, out, "--max_rejects", "7")
-    convert(source, out, "--max_rejects", "6", code=1)
+    convert(source, out, "--max_rejects", "10")
+    convert(source, out, "--max_rejects", "9", code=1)
 
 
 def test_a_complete_dataset_is_left_alone_and_a_damaged_one_is_mended(
@@ -208,7 +213,8 @@ def test_another_plan_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     convert(source, out)
     before = tree(out)
     assert "limit None, now 1" in convert(source, out, "--limit", "1", code=2).stderr
-    (source / "train/c.txt").write_text("ok")
+    for name in ("b", "c"):  # a source changed, then one more
+        (source / f"train/{name}.txt").write_text("okay")
     assert "made from other source files" in convert(source, out, code=2).stderr
     assert tree(out) == before
     (out / "notes_mine.jsonl").write_text("mine")
@@ -416,3 +422,30 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     (source / "train/b.txt").write_text("okay")
     convert(source, out)
     assert len(records(out)) == 2
+
+
+def test_what_a_converter_prints_and_a_tuple_do_no_harm(tmp_path: Path) -> None:
+    source = make_source(tmp_path / "source", train={"a": "print", "b": "tuple"})
+    done = convert(source, tmp_path / "out", "--format", "json")
+    assert json.loads(done.stdout)["manifest"]["files"][0]["records"] == 2
+    assert "words" in done.stderr
+    assert records(tmp_path / "out")[1]["conversations"][0]["answers"] == ["x"]
+
+
+def test_what_is_listed_besides_the_path_is_part_of_the_plan(tmp_path: Path) -> None:
+    def digest(number: int, **facts: object) -> str:
+        source = Source(**{"path": "a", "name": "a", "size": 1, **facts})
+        return write_plan(tmp_path / f"{number}.sqlite", {"train": [source]})[0]
+
+    facts: list[dict[str, object]] = [{}, {"data": {"x": 1}}, {"label": "x"}, {"group": "x"}, {"name": "b"}]
+    assert len({digest(number, **some) for number, some in enumerate(facts)}) == len(facts)
+
+
+def test_rejects_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:
+    source = make_source(tmp_path / "source", train={"a": "ok", "b": "refuse"}, val={"c": "ok"})
+    out = tmp_path / "out"
+    convert(source, out, code=1)
+    (source / "train/b.txt").write_text("okayss")  # as long as "refuse": the plan is the same
+    (out / "images/train/a.0.jpg").unlink()
+    convert(source, out)
+    assert not (out / "rejects.jsonl").exists()

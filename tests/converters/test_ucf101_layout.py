@@ -306,3 +306,33 @@ class TestOfficial:
         assert {row["code"] for row in read_lines(out / "rejects.jsonl")} == {"missing"}  # every second clip
         assert len(read_lines(out / "rejects.jsonl")) == 50
         run("validate", out)
+
+
+class TestFoldersAroundTheData:
+    def test_folders_without_videos_are_no_classes(self, tmp_path: Path) -> None:
+        spread(tmp_path / "UCF101_subset", "train/A/a.avi", "train/B/b.avi", "test/A/c.avi")
+        (tmp_path / "out" / "images").mkdir(parents=True)
+        found = layout(tmp_path)
+        assert (found.base, found.classes, list(found.splits)) == ("UCF101_subset", ["A", "B"], ["train", "test"])
+
+    def test_folders_that_hold_splits_are_no_classes(self, tmp_path: Path) -> None:
+        spread(tmp_path, "UCF101_subset/train/A/a.avi", "extra/b.avi")
+        with pytest.raises(UsageError, match=r"UCF101_subset holds splits, .* give --source"):
+            layout(tmp_path)
+
+    def test_a_link_to_a_folder_is_not_followed_inside_a_class(self, tmp_path: Path) -> None:
+        spread(tmp_path, "A/a.avi", "B/b.avi")
+        (tmp_path / "A" / "loop").symlink_to(tmp_path / "A")
+        assert paths(clip for split in layout(tmp_path).splits.values() for clip in split) == ["A/a.avi", "B/b.avi"]
+
+
+class TestOptionsThatWouldChangeNothing:
+    @pytest.mark.parametrize("option", [{"fold": 2}, {"val_fraction": 0.2}, {"test_fraction": 0.2}, {"seed": 3}])
+    def test_with_splits(self, option: dict[str, Any], tmp_path: Path) -> None:
+        spread(tmp_path, "train/A/a.avi", "test/A/b.avi")
+        with pytest.raises(UsageError, match=f"--{next(iter(option))} has no meaning for this source"):
+            layout(tmp_path, **option)
+
+    def test_a_fold_without_lists(self, folder: Path) -> None:
+        with pytest.raises(UsageError, match="there is no ucfTrainTestlist/"):
+            layout(folder, fold=2)

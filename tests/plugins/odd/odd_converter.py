@@ -14,10 +14,12 @@ hang      the worker never comes back
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
 from phi3v_data import Converter, Example, Image, Options, RawTurn, Reject, Source, SourceError
+from phi3v_data.tokens import image_tokens
 
 JPEG = bytes.fromhex(
     "ffd8ffe000104a46494600010100000100010000ffdb004300080606070605080707070909080a0c140d0c0b0b0c1912130f141d1a1f1e"
@@ -49,6 +51,12 @@ class Odd(Converter):
             raise RuntimeError("an odd fault")
         if word == "refuse":
             raise SourceError("too_odd", "it is too odd; straighten it")
+        if word == "exit":
+            sys.exit(0)
+        if word == "data":
+            image_tokens(100_000, 1, 4)
+        if word == "print":
+            sys.stdout.write("words\n")
         if word == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if word == "hang":
@@ -56,7 +64,13 @@ class Odd(Converter):
         if word == "nothing":
             return []
         data = {"noimage": b"GIF", "broken": JPEG[:20], "big": JPEG + bytes(1 << 20)}.get(word, JPEG)
-        turn = RawTurn(user="" if word == "wrong" else source.name, assistant=word, images=[Image(data)])
+        image = Image(data, ".tiff" if word == "tiff" else ".jpg")
+        turn = RawTurn(
+            user="" if word == "wrong" else source.name,
+            assistant=word,
+            images=[image],
+            answers=("x",) if word == "tuple" else None,
+        )
         return [Example(turns=[turn])] * (2 if word == "two" else 1)
 
 
