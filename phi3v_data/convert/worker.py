@@ -67,20 +67,32 @@ def main() -> None:
     except EOFError:
         return
     threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
+    try:
+        failed = _convert_or_fail(out_dir, parts, connection.send)
+        if failed:
+            connection.send(failed)
+    except (ConnectionError, _Stopped):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(1)  # whoever starts again redoes the part
+
+
+def _convert_or_fail(out_dir: Path, parts: Sequence[int], send: Callable[[Message], None]) -> Failed | None:
+    """Convert; SIGTERM interrupts just that. Return why the run cannot go on, if so."""
     signal.signal(signal.SIGTERM, _stop)
     try:
-        convert_parts(out_dir, parts, connection.send)
-    except (ConnectionError, _Stopped):
-        sys.exit(1)  # whoever starts again redoes the part
+        convert_parts(out_dir, parts, send)
+    except ConnectionError:
+        raise
     except Phi3VError as error:
-        connection.send(Failed(error.exit_code, str(error)))
+        return Failed(error.exit_code, str(error))
     except OSError as error:
-        connection.send(Failed(3, explain_os_error(error, out_dir)))
+        return Failed(3, explain_os_error(error, out_dir))
     except Exception as error:
         message = f"internal error: {type(error).__name__}: {error}; run again with --debug to see where"
-        connection.send(Failed(3, message, traceback.format_exc()))
+        return Failed(3, message, traceback.format_exc())
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is left is to exit
+    return None
 
 
 class _Stopped(BaseException):
