@@ -126,8 +126,11 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
     for key in ("converter", "version", "limit"):
         if old[key] != new[key]:
             return f"{key} {old[key]}, now {new[key]}"
-    before, after = {**old["options"], **old["shared"]}, {**new["options"], **new["shared"]}
-    for key in sorted(before.keys() | after.keys()):
-        if before.get(key) != after.get(key):
-            return f"{key} {before.get(key)}, now {after.get(key)}"
+    for part in ("options", "shared"):
+        for key in sorted(old[part].keys() | new[part].keys()):
+            before, after = old[part].get(key), new[part].get(key)
+            if before != after:
+                return f"{key} {before}, now {after}"
+        if old["source"] != new["source"]:
+            break
     return "made from other source files"
