@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 __all__ = ["explain_os_error", "is_disk_full", "sync_folder", "write_atomic"]
@@ -26,12 +27,15 @@ def explain_os_error(error: OSError, folder: Path) -> str:
     return f"{error.filename or folder}: {error.strerror or error}"
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, even after a power cut, finds the old content or the new, never a part."""
+def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write a file, whole or block by block, so that a reader finds the old content or the new, never a part.
+
+    That holds after a power cut too.
+    """
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

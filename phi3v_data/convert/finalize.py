@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from phi3v_data.convert.writers import Highlight, PartSummary
-from phi3v_data.fs import sync_folder, write_atomic
+from phi3v_data.fs import write_atomic
 from phi3v_data.layout import IMAGES, MANIFEST, REJECTS
 from phi3v_data.media.contact_sheet import draw_contact_sheet
 from phi3v_schemas import SCHEMA_VERSION, ConverterInfo, DataFile, Manifest, Record
@@ -100,25 +100,23 @@ def _join(path: Path, name: str, split: _Split) -> DataFile:
 
 def _write(path: Path, pieces: Iterable[Path], head: bytes = b"") -> tuple[str, int]:
     """Write a file from a head and whole files behind it, atomically; return its SHA-256 and size."""
-    temporary = path.with_name(path.name + ".tmp")
-    digest = hashlib.sha256(head)
-    try:
-        with temporary.open("wb") as out:
-            out.write(head)
-            for piece in pieces:
-                with piece.open("rb") as file:
-                    while block := file.read(1 << 20):
-                        digest.update(block)
-                        out.write(block)
-            size = out.tell()
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    digest, size = hashlib.sha256(), 0
+
+    def blocks() -> Iterator[bytes]:
+        nonlocal size
+        for block in chain([head], chain.from_iterable(map(_blocks, pieces))):
+            digest.update(block)
+            size += len(block)
+            yield block
+
+    write_atomic(path, blocks())
     return digest.hexdigest(), size
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            yield block
 
 
 def _write_rejects(folder: JobFolder, plan: Plan, splits: Iterable[_Split]) -> int:

@@ -1,6 +1,6 @@
 """Spare the decoder frames that nobody wants and that no other frame is made from: MPEG-4's B-frames.
 
-libav's decoder can pass over them (`skip_frame`), which leaves every other frame as it is; about half the time of
+libav's decoder can pass over them (`skip_frame`), which leaves every other frame as it is; much of the time of
 a clip such as UCF-101's goes into them. What must be known is which packet holds which frame. The stream itself
 says so in every picture's header, by its type and again by its time, so nothing depends on the container. On any
 doubt - the two disagree, an error, a frame that is not the one foretold - the caller decodes everything instead.
