@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from phi3v_converters.ucf101_layout import Clip, Split, find_layout
+from phi3v_converters.ucf101_clips import Clip
+from phi3v_converters.ucf101_layout import Split, find_layout
 from phi3v_data.convert.converter import Converter, Example, Image, Options, RawTurn, Reject, Source
 from phi3v_data.convert.sources import HubFile
 from phi3v_data.media.video import resolve_decoder, sample_clip

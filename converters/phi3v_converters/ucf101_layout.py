@@ -12,48 +12,26 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phi3v_converters.ucf101_clips import DEEPEST, Clip, clips_in, folders_in, holds_videos, strays_in, videos_in
 from phi3v_data.convert.converter import Reject
 from phi3v_data.errors import UsageError
-from phi3v_data.media.video import VIDEO_SUFFIXES
 from phi3v_data.paths import name_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Container, Sequence
+    from pathlib import Path
 
     from phi3v_converters.ucf101 import UCF101Options
 
-__all__ = ["Clip", "Layout", "Split", "find_layout"]
+__all__ = ["Layout", "Split", "find_layout"]
 
 Split = list["Clip | Reject"]
 
 _SPLITS = {"train": "train", "val": "val", "validation": "val", "valid": "val", "test": "test"}
 _LISTS = "ucfTrainTestlist"
-_GROUP = re.compile(r"_(g\d+)_c\d+$")
-_DEEPEST = 8  # folders below a class
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """One video file of a class.
-
-    Args:
-        path: Where it is below the layout's base.
-        name: `<Class>/<file name without suffix>`.
-        size: Bytes.
-        label: Its class.
-        group: `<Class>/gNN` from a file name that ends in `_gNN_cMM`, else None.
-    """
-
-    path: str
-    name: str
-    size: int
-    label: str
-    group: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +57,7 @@ def find_layout(root: Path, options: UCF101Options) -> Layout:
     """
     top = _unwrap(root)
     lists = next((folder for folder in (top / _LISTS, top.parent / _LISTS) if folder.is_dir()), None)
-    if any(folder.name.lower() in _SPLITS for folder in _folders(top)):
+    if any(folder.name.lower() in _SPLITS for folder in folders_in(top)):
         _refuse_idle(options, {"fold", "val_fraction", "test_fraction", "seed"}, "it has its own splits")
         base, splits = top, _read_splits(top)
     elif lists is not None:
@@ -90,8 +68,8 @@ def find_layout(root: Path, options: UCF101Options) -> Layout:
         _refuse_idle(options, {"fold"}, f"there is no {_LISTS}/ beside its clips")
         _refuse_nested_splits(top)
         base = top
-        clips = [clip for folder in _folders(top) for clip in _scan(folder, folder.name, top)]
-        train, test = _carve([*clips, *_strays(top, top)], "test", options.test_fraction, options.seed)
+        clips = [clip for folder in folders_in(top) for clip in clips_in(folder, folder.name, top)]
+        train, test = _carve([*clips, *strays_in(top, top)], "test", options.test_fraction, options.seed)
         splits = _with_val(train, test, options)
     if not any(isinstance(clip, Clip) for split in splits.values() for clip in split):
         raise UsageError(
@@ -112,91 +90,33 @@ def _refuse_idle(options: UCF101Options, names: set[str], why: str) -> None:
 
 def _refuse_nested_splits(top: Path) -> None:
     """Refuse to take folders that hold splits for classes."""
-    for folder in _folders(top):
-        if any(inner.name.lower() in _SPLITS for inner in _folders(folder)):
+    for folder in folders_in(top):
+        if any(inner.name.lower() in _SPLITS for inner in folders_in(folder)):
             raise UsageError(f"{folder} holds splits, and other videos lie beside it: give --source {folder}")
 
 
 def _unwrap(root: Path) -> Path:
     """Step into the single folder that an archive often wraps around everything."""
-    for _ in range(_DEEPEST):
-        inner = [folder for folder in _folders(root) if any(_videos(folder))]
-        if len(inner) != 1 or inner[0].name.lower() in _SPLITS or _holds_videos(inner[0]) or _holds_videos(root):
+    for _ in range(DEEPEST):
+        inner = [folder for folder in folders_in(root) if any(videos_in(folder))]
+        if len(inner) != 1 or inner[0].name.lower() in _SPLITS or holds_videos(inner[0]) or holds_videos(root):
             break
         root = inner[0]
     return root
 
 
-def _holds_videos(folder: Path) -> bool:
-    """Return whether videos lie directly in a folder."""
-    return any(_is_video(path.name) for path in folder.iterdir() if path.is_file())
-
-
-def _is_video(name: str) -> bool:
-    return not _is_litter(name) and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES  # noqa: PTH122 - once a clip
-
-
-def _folders(folder: Path) -> list[Path]:
-    """Return the visible folders in a folder, sorted."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not _is_litter(path.name))
-
-
-def _is_litter(name: str) -> bool:
-    """Return whether a name is what operating systems leave behind: `.DS_Store`, `._clip.avi`, `__MACOSX`."""
-    return name.startswith(".") or name == "__MACOSX"
-
-
-def _videos(folder: Path, depth: int = 0) -> Iterator[os.DirEntry[str]]:
-    """Yield the video files of a folder and the folders in it."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir():  # links are followed to files only: a link to a folder may lead around in circles
-                if depth < _DEEPEST and not entry.is_symlink() and not _is_litter(entry.name):
-                    yield from _videos(Path(entry.path), depth + 1)
-            elif _is_video(entry.name):
-                yield entry
-
-
-def _scan(folder: Path, label: str, base: Path) -> Iterator[Clip]:
-    """Yield the clips of one class folder, which lies below base."""
-    above, within = len(f"{base}/"), len(f"{folder}/")  # a slice: `relpath` would take most of the listing's time
-    for entry in _videos(folder):
-        stem = entry.path[within:].rpartition(".")[0]
-        try:
-            size = entry.stat().st_size
-        except OSError:  # a dangling link: it is a source all the same, and its reject says why
-            size = 0
-        group = _GROUP.search(stem)
-        yield Clip(
-            path=entry.path[above:],
-            name=f"{label}/{stem}",
-            size=size,
-            label=label,
-            group=f"{label}/{group[1]}" if group else None,
-        )
-
-
-def _strays(folder: Path, base: Path, split: str | None = None) -> list[Reject]:
-    """Reject the videos that lie directly in a folder of class folders."""
-    message = "it lies in no class folder: move it into the folder of its class"
-    videos = (path for path in folder.iterdir() if _is_video(path.name) and not path.is_dir())
-    return [
-        Reject(source=os.path.relpath(path, base), split=split, code="no_class", message=message) for path in videos
-    ]
-
-
 def _read_splits(top: Path) -> dict[str, Split]:
     """Read `{train,val,test}/<Class>/…`; a video outside any split or class folder is rejected."""
     splits: dict[str, Split] = {name: [] for name in ("train", "val", "test")}
-    outside = [stray.source for stray in _strays(top, top)]
-    for folder in _folders(top):
+    outside = [stray.source for stray in strays_in(top, top)]
+    for folder in folders_in(top):
         split = _SPLITS.get(folder.name.lower())
         if split is None:
-            outside += [clip.path for clip in _scan(folder, folder.name, top)]
+            outside += [clip.path for clip in clips_in(folder, folder.name, top)]
             continue
-        for inner in _folders(folder):
-            splits[split] += _scan(inner, inner.name, top)
-        splits[split] += _strays(folder, top, split)
+        for inner in folders_in(folder):
+            splits[split] += clips_in(inner, inner.name, top)
+        splits[split] += strays_in(folder, top, split)
     message = "it lies in none of the folders train, val and test: move it into one of them, or out of the source"
     splits["train"] += [Reject(source=path, code="no_split", message=message) for path in outside]
     return {name: split for name, split in splits.items() if split}
@@ -206,7 +126,7 @@ def _clips_beside(lists: Path, top: Path) -> Path:
     """Return the folder of the class folders that belongs to the official lists."""
     if lists.parent != top:
         return top
-    named = [folder for folder in _folders(top) if folder != lists]
+    named = [folder for folder in folders_in(top) if folder != lists]
     if len(named) == 1:
         return _unwrap(named[0])
     return next((folder for folder in named if folder.name in ("UCF-101", "UCF101")), top)
@@ -217,9 +137,9 @@ def _read_official(base: Path, lists: Path, options: UCF101Options) -> dict[str,
     names = {line.split()[-1].lower(): line.split()[-1] for line in _lines(lists / "classInd.txt")}
     on_disk = {
         clip.path: clip
-        for folder in _folders(base)
+        for folder in folders_in(base)
         if folder != lists
-        for clip in _scan(folder, names.get(folder.name.lower(), folder.name), base)
+        for clip in clips_in(folder, names.get(folder.name.lower(), folder.name), base)
     }
     spelled = {path.lower(): path for path in on_disk}
     splits: dict[str, Split] = {}
@@ -231,7 +151,7 @@ def _read_official(base: Path, lists: Path, options: UCF101Options) -> dict[str,
         Reject(source=clip.path, code="unlisted", message=f"it is in neither list of fold {options.fold}")
         for clip in on_disk.values()
     ]
-    return _with_val(splits["train"], [*splits["test"], *unlisted, *_strays(base, base)], options)
+    return _with_val(splits["train"], [*splits["test"], *unlisted, *strays_in(base, base)], options)
 
 
 def _lines(path: Path) -> list[str]:

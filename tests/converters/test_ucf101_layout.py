@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from phi3v_converters.ucf101 import UCF101, UCF101Options
-from phi3v_converters.ucf101_layout import Clip, Layout, find_layout
+from phi3v_converters.ucf101_clips import Clip
+from phi3v_converters.ucf101_layout import Layout, find_layout
 from phi3v_data.convert.converter import Reject, Source
 from phi3v_data.errors import UsageError
 from tests.helpers import convert, make_video, read_lines, run, spread
