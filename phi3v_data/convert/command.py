@@ -21,6 +21,7 @@ from phi3v_data.convert.planning import Request
 from phi3v_data.convert.registry import load_converter
 from phi3v_data.convert.sources import open_source
 from phi3v_data.errors import CannotRun
+from phi3v_data.layout import REJECTS
 
 if TYPE_CHECKING:
     from phi3v_data.convert.converter import Converter, Options
@@ -144,7 +145,7 @@ def _report(outcome: Outcome, out_dir: Path, max_rejects: int, form: str) -> Non
         click.echo("Nothing was converted: every source was rejected.")
     if manifest.rejects:
         click.echo(
-            f"{manifest.rejects} rejected (--max_rejects {max_rejects}): see {out_dir / 'rejects.jsonl'}",
+            f"{manifest.rejects} rejected (--max_rejects {max_rejects}): see {out_dir / REJECTS}",
             err=True,
         )
     if manifest.files:

@@ -77,7 +77,6 @@ class JsonlPartWriter:
         self._made: set[Path] = set()
         self._classes: Counter[str] = Counter()
         self._summary = PartSummary()
-        self._committed = False
 
     def __enter__(self) -> Self:
         shutil.rmtree(self._temporary, ignore_errors=True)
@@ -89,7 +88,7 @@ class JsonlPartWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._committed or self._folder.exists():
+        if self._folder.exists():  # committed
             return
         for path in self._written:
             path.unlink(missing_ok=True)
@@ -131,7 +130,6 @@ class JsonlPartWriter:
             file.flush()
             os.fsync(file.fileno())
         self._temporary.rename(self._folder)
-        self._committed = True
         sync_folder(self._folder.parent)
         return self._summary
 
