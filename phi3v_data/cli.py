@@ -1,28 +1,18 @@
-"""The command `phi3v-data`: thin commands over the library, one way to report errors, exit codes as documented."""
+"""The command `phi3v-data`: thin commands over the library."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from phi3v_data import __version__
-from phi3v_data.errors import Phi3VError
-
-if TYPE_CHECKING:
-    from types import FrameType
+from phi3v_data.program import BOTH_SPELLINGS, run_program
 
 __all__ = ["cli", "main"]
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-
-
-class _Terminated(BaseException):
-    """SIGTERM arrived."""
 
 
 class _ConverterGroup(click.Group):
@@ -46,7 +36,7 @@ class _ConverterGroup(click.Group):
             formatter.write_dl([(name, f"phi3v-data convert {name} --help") for name in self.list_commands(ctx)])
 
 
-@click.group(context_settings={"token_normalize_func": lambda token: token.replace("-", "_"), "max_content_width": 100})
+@click.group(context_settings=BOTH_SPELLINGS)
 @click.version_option(__version__, prog_name="phi3v-data")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
@@ -123,57 +113,8 @@ def sample(converter: str, folder: Path) -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 clean, 1 findings or rejects, 2 usage, 3 could not run, 130, 143."""
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        with cli.make_context("phi3v-data", sys.argv[1:]) as context:  # click's own `main` exits 1 on a closed pipe
-            cli.invoke(context)
-    except click.exceptions.Exit as end:
-        raise SystemExit(end.exit_code) from None
-    except (click.exceptions.Abort, KeyboardInterrupt) as error:
-        _leave("Interrupted." + _how_to_go_on(error), 130)
-    except _Terminated as error:
-        _leave("Terminated." + _how_to_go_on(error), 143)
-    except click.ClickException as error:
-        error.show()
-        raise SystemExit(error.exit_code) from None
-    except BrokenPipeError:  # the reader of our output, such as `head`, has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(141) from None  # as a shell reports it: not all that was found was said
-    except Phi3VError as error:
-        _raise_if_debug(error)
-        _leave(f"Error: {error}", error.exit_code)
-    except OSError as error:
-        _raise_if_debug(error)
-        _leave(f"Error: {error.filename or 'the system'}: {error.strerror or error}", 3)
-    except Exception as error:
-        _raise_if_debug(error)
-        _leave(
-            f"Internal error: {type(error).__name__}: {error}; run again as phi3v-data --debug … to see where",
-            3,
-        )
-    raise SystemExit(0)
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated
-
-
-def _how_to_go_on(error: BaseException) -> str:
-    """Return what a command left as a note on the exception that interrupts it."""
-    while error.__context__ is not None and not getattr(error, "__notes__", None):
-        error = error.__context__
-    return "".join(f" {note}" for note in getattr(error, "__notes__", ()))
-
-
-def _raise_if_debug(error: BaseException) -> None:
-    if "--debug" in sys.argv[1:]:
-        raise error
-
-
-def _leave(message: str, code: int) -> NoReturn:
-    click.echo(message, err=True)
-    raise SystemExit(code)
+    """Run the command line and exit."""
+    run_program(cli, "phi3v-data")
 
 
 if __name__ == "__main__":

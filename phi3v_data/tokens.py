@@ -10,7 +10,7 @@ from math import ceil, sqrt
 
 from phi3v_data.errors import DataError
 
-__all__ = ["CROP", "ImpossibleSize", "hd_size", "image_tokens"]
+__all__ = ["CROP", "ImpossibleSize", "grid_tokens", "hd_size", "image_tokens"]
 
 CROP = 336
 """Side of one crop in pixels: what the vision encoder sees at a time."""
@@ -51,9 +51,6 @@ def hd_size(width: int, height: int, num_crops: int) -> tuple[int, int]:
 def image_tokens(width: int, height: int, num_crops: int) -> int:
     """Compute the number of tokens an image takes in the prompt.
 
-    With h and w the padded size in crops: (h*w + 1)*144 for the crops and the overview, (h + 1)*12 for the
-    ends of lines, and 1 between the two.
-
     Args:
         width: Pixels.
         height: Pixels.
@@ -66,7 +63,15 @@ def image_tokens(width: int, height: int, num_crops: int) -> int:
         ImpossibleSize: As `hd_size`.
     """
     padded_width, padded_height = hd_size(width, height, num_crops)
-    columns, rows = padded_width // CROP, padded_height // CROP
+    return grid_tokens(padded_width // CROP, padded_height // CROP)
+
+
+def grid_tokens(columns: int, rows: int) -> int:
+    """Compute the number of tokens of an image that is cut into `columns` by `rows` crops.
+
+    144 for each crop and for the overview, 12 ends of lines for each row of crops and for the overview, and 1
+    between the two.
+    """
     return (rows * columns + 1) * 144 + 1 + (rows + 1) * 12
 
 
