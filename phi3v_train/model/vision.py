@@ -1,0 +1,111 @@
+"""From crops to image tokens: CLIP's features, the HD merge with its separators, and the projector."""
+
+import torch
+from torch import Tensor, nn
+from transformers import CLIPVisionModel
+
+from phi3v_data.tokens import CROP
+
+from .configuration import Phi3VConfig
+from .hd_transform import normalize_tiles
+
+__all__ = ["ClipTower", "Phi3VImageEmbedding"]
+
+Grid = tuple[int, int]
+"""Rows and columns of the crops an image is cut into."""
+
+
+class ClipTower(nn.Module):
+    """CLIP's vision model up to its last layer but one; the attribute's name is the hub's.
+
+    The last layer and `post_layernorm` are in every checkpoint and never used: kept, frozen, not computed.
+    """
+
+    def __init__(self, config: Phi3VConfig) -> None:
+        super().__init__()
+        self.vision_model = CLIPVisionModel._from_config(config.vision_config)
+        self.freeze_unused()
+
+    def freeze_unused(self) -> None:
+        """Let the parts that are never computed be no part of training either."""
+        for unused in (self.vision_model.encoder.layers[-1], self.vision_model.post_layernorm):
+            unused.requires_grad_(False)
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """Return the patch features (crops, 24 * 24, C) of normalised crops (crops, 3, 336, 336), without CLS."""
+        hidden = self.vision_model.pre_layrnorm(self.vision_model.embeddings(pixel_values))
+        for layer in self.vision_model.encoder.layers[:-1]:
+            hidden = layer(hidden, attention_mask=None)
+        return hidden[:, 1:]
+
+
+class Phi3VImageEmbedding(nn.Module):
+    """Everything the hub keeps under `model.vision_embed_tokens`, but for its second name of the embedding."""
+
+    def __init__(self, config: Phi3VConfig) -> None:
+        super().__init__()
+        channels, hidden = 4 * config.vision_config.hidden_size, config.hidden_size
+        self.img_processor = ClipTower(config)
+        self.glb_GN = nn.Parameter(torch.zeros(1, 1, channels))
+        self.sub_GN = nn.Parameter(torch.zeros(1, 1, 1, channels))
+        self.img_projection = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, hidden))
+
+    def forward(self, pixel_values: Tensor, image_sizes: Tensor) -> Tensor:
+        """Turn images into the embeddings of their tokens.
+
+        Args:
+            pixel_values: the images' crops in order, in one of three forms: float (crops, 3, 336, 336), each image's
+                global crop first; float (images, most crops + 1, 3, 336, 336), where crops beyond an image's own are
+                padding; uint8 (tiles, 3, 336, 336), raw tiles without global crops, normalised here.
+            image_sizes: int64, (images, 2), padded height and width in pixels.
+
+        Returns:
+            (image tokens, hidden), all images in order, each of as many tokens as `phi3v_data.tokens` counts.
+
+        Raises:
+            ValueError: the crops are not as many as the sizes say.
+        """
+        grids = [(height // CROP, width // CROP) for height, width in image_sizes.tolist()]
+        pixels = _real_crops(pixel_values, image_sizes, grids, self.sub_GN.dtype)
+        patches = _merge_2x2(self.img_processor(pixels))
+        images = patches.split([1 + rows * columns for rows, columns in grids])
+        merged = [self._hd_merge(image, grid) for image, grid in zip(images, grids, strict=True)]
+        return self.img_projection(torch.cat(merged))
+
+    def _hd_merge(self, crops: Tensor, grid: Grid) -> Tensor:
+        """Lay out an image (1 + h * w, 12, 12, 4C) as its tiles' lines, a separator, and its global crop's lines."""
+        tiles = self._lines(_join_tiles(crops[1:], grid))
+        return torch.cat((tiles, self.glb_GN[0], self._lines(crops[0])))
+
+    def _lines(self, patches: Tensor) -> Tensor:
+        """End each row of (rows, columns, 4C) with a separator, and return (rows * (columns + 1), 4C)."""
+        ends = self.sub_GN[0].expand(len(patches), -1, -1)
+        return torch.cat((patches, ends), dim=1).flatten(0, 1)
+
+
+def _merge_2x2(features: Tensor) -> Tensor:
+    """Concatenate the features of 2 * 2 neighbouring patches: (crops, 24 * 24, C) -> (crops, 12, 12, 4C)."""
+    return features.unflatten(1, (12, 2, 12, 2)).transpose(2, 3).flatten(3)
+
+
+def _join_tiles(tiles: Tensor, grid: Grid) -> Tensor:
+    """Put row-major tiles (h * w, 12, 12, 4C) together as one picture (12 * h, 12 * w, 4C)."""
+    return tiles.unflatten(0, grid).transpose(1, 2).flatten(2, 3).flatten(0, 1)
+
+
+def _real_crops(pixel_values: Tensor, image_sizes: Tensor, grids: list[Grid], dtype: torch.dtype) -> Tensor:
+    """Bring the three forms of `pixel_values` to the compact one (crops, 3, 336, 336), without padding."""
+    tiles = sum(rows * columns for rows, columns in grids)
+    if pixel_values.ndim == 5:
+        _check_count("images", len(pixel_values), len(grids))
+        pixel_values = torch.cat([image[: 1 + h * w] for image, (h, w) in zip(pixel_values, grids, strict=True)])
+    if pixel_values.dtype == torch.uint8:
+        _check_count("uint8 tiles", len(pixel_values), tiles)
+        return normalize_tiles(pixel_values, image_sizes, dtype=dtype)
+    _check_count("crops", len(pixel_values), tiles + len(grids))
+    return pixel_values.to(dtype)
+
+
+def _check_count(things: str, given: int, needed: int) -> None:
+    if given != needed:
+        raise ValueError(f"pixel_values holds {given} {things}, but image_sizes describes {needed}")

@@ -1,0 +1,35 @@
+"""Processors and images for the tests of this folder."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+from transformers import PreTrainedTokenizerFast
+
+from phi3v_train.model import Phi3VImageProcessor, Phi3VProcessor
+from phi3v_train.model.tiny_tokenizer import tiny_tokenizer
+from tests.phi3v_train.model.prompts import HUB
+
+
+@pytest.fixture(scope="module")
+def hub() -> Phi3VProcessor:
+    """The processor with the published tokenizer."""
+    if not HUB.is_dir():
+        pytest.skip(f"the published tokenizer is not at {HUB}")
+    return Phi3VProcessor(Phi3VImageProcessor(), PreTrainedTokenizerFast.from_pretrained(HUB))
+
+
+@pytest.fixture(scope="module")
+def processor() -> Phi3VProcessor:
+    """The processor with a tokenizer that is made here; images of one crop take 313 tokens."""
+    return Phi3VProcessor(Phi3VImageProcessor(num_crops=1), tiny_tokenizer())
+
+
+@pytest.fixture(scope="module")
+def red() -> Image.Image:
+    return Image.new("RGB", (336, 336), "red")
+
+
+@pytest.fixture(scope="module")
+def blue() -> Image.Image:
+    return Image.new("RGB", (300, 400), "blue")

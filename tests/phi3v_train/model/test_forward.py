@@ -1,0 +1,182 @@
+"""What goes in and what does not: forms of pixels, counts that must match, attention, gradients with less memory."""
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file
+
+from tests.phi3v_train.model import golden
+from tests.phi3v_train.model.rows import alone, batch, image_row, text_row
+
+DECODER_LORA = ["qkv_proj", "o_proj", "down_proj", "gate_up_proj", "lm_head"]
+VISION_LORA = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2", "img_projection.0", "img_projection.2"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return golden.model("a")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return [image_row(["2x1", "1x1"], text=16), text_row(12), image_row(["1x2"], text=10)]
+
+
+def logits(model, inputs):
+    with torch.no_grad():
+        return model(**inputs).logits
+
+
+@pytest.mark.parametrize("form", ["padded", "uint8"])
+def test_the_three_forms_of_pixels_give_the_same_logits(model, rows, form):
+    expected = logits(model, batch(rows, "right"))
+    torch.testing.assert_close(logits(model, batch(rows, "right", form)), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("form", ["padded", "compact", "uint8"])
+def test_zero_crops_never_reach_clip(model, rows, form):
+    seen = []
+    tower = model.model.vision_embed_tokens.img_processor
+    hook = tower.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    logits(model, batch(rows, "right", form))
+    hook.remove()
+    assert seen == [(1 + 2) + (1 + 1) + (1 + 2)]
+
+
+def test_the_last_layer_of_clip_is_not_computed(model, rows):
+    tower = model.model.vision_embed_tokens.img_processor.vision_model
+    ran = []
+    hooks = [
+        part.register_forward_hook(lambda *_: ran.append(True))
+        for part in (tower.encoder.layers[-1], tower.post_layernorm)
+    ]
+    logits(model, batch(rows, "right"))
+    for hook in hooks:
+        hook.remove()
+    assert not ran
+
+
+def test_too_few_positions_for_the_images(model):
+    inputs = alone(image_row(["1x1"], text=8))
+    inputs["input_ids"][inputs["input_ids"] < 0] = torch.where(torch.arange(313) < 3, 5, -1)
+    with pytest.raises(ValueError, match=r"310 positions for image tokens, but the 1 images given make 313"):
+        model(**inputs)
+
+
+def test_positions_without_images(model):
+    inputs = alone(image_row(["1x1"], text=8))
+    with pytest.raises(ValueError, match=r"313 positions for image tokens, but the 0 images given make 0"):
+        model(input_ids=inputs["input_ids"])
+
+
+def test_pixels_without_sizes(model):
+    inputs = alone(image_row(["1x1"], text=8))
+    with pytest.raises(ValueError, match="pixel_values need image_sizes"):
+        model(input_ids=inputs["input_ids"], pixel_values=inputs["pixel_values"])
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ("compact", "holds 4 crops, but image_sizes describes 5"),
+        ("padded", "holds 1 images, but image_sizes describes 2"),
+        ("uint8", "holds 2 uint8 tiles, but image_sizes describes 3"),
+    ],
+)
+def test_crops_that_do_not_match_the_sizes(model, form, message):
+    inputs = batch([image_row(["2x1", "1x1"], text=8)], "right", form)
+    inputs["pixel_values"] = inputs["pixel_values"][:-1]
+    with pytest.raises(ValueError, match=message):
+        model(**inputs)
+
+
+def test_neither_ids_nor_embeddings_or_both(model):
+    ids = text_row(4).ids[None]
+    for inputs in ({}, {"input_ids": ids, "inputs_embeds": model.model.embed_tokens(ids)}):
+        with pytest.raises(ValueError, match="give input_ids"):
+            model(**inputs)
+
+
+def test_sdpa_equals_eager(rows):
+    inputs = batch(rows, "right")
+    eager, sdpa = golden.model("a"), golden.model("a")
+    sdpa.set_attn_implementation("sdpa")
+    assert sdpa.config._attn_implementation == "sdpa"
+    kept = inputs["attention_mask"].bool()
+    torch.testing.assert_close(logits(eager, inputs)[kept], logits(sdpa, inputs)[kept], atol=1e-5, rtol=0)
+
+
+def test_frequencies_survive_a_cast_of_the_whole_model():
+    """In bfloat16 the frequencies of distant positions would be rounded away; only weights may be."""
+    cosines = []
+    for model in (golden.model("a"), golden.model("a").bfloat16().float()):
+        positions = torch.tensor([[0, 3000, 4000]])
+        cosines.append(model.model.rotary_emb(torch.zeros(1), positions, torch.tensor([4001]))[0])
+    assert torch.equal(*cosines)
+
+
+def test_hidden_states_and_attentions_on_request(model):
+    output = model(**alone(text_row(6)), output_hidden_states=True, output_attentions=True)
+    assert [tuple(state.shape) for state in output.hidden_states] == [(1, 6, 64)] * 3
+    assert [tuple(weights.shape) for weights in output.attentions] == [(1, 4, 6, 6)] * 2
+
+
+def test_only_the_logits_asked_for(model):
+    inputs = alone(text_row(9))
+    torch.testing.assert_close(model(**inputs, logits_to_keep=2).logits, model(**inputs).logits[:, -2:])
+
+
+def gradients(model, rows, checkpointing=None):
+    """The gradients of one step; `checkpointing`: none, or whether it is the reentrant kind."""
+    model.train()
+    if checkpointing is not None:
+        model.activation_checkpointing_enable({"use_reentrant": checkpointing})
+    inputs = batch(rows, "right")
+    labels = inputs["input_ids"].masked_fill((inputs["input_ids"] < 0) | (inputs["attention_mask"] == 0), -100)
+    model(**inputs, labels=labels).loss.backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_gradient_checkpointing_changes_no_gradient(rows, reentrant):
+    expected = gradients(golden.model("a"), rows)
+    torch.testing.assert_close(gradients(golden.model("a"), rows, reentrant), expected, atol=1e-6, rtol=1e-4)
+
+
+def adapted(seed=0):
+    """Model `a` with adapters on every name the recipe adapts, all of them in use."""
+    torch.manual_seed(seed)
+    model = golden.model("a")
+    config = LoraConfig(r=4, target_modules=[*DECODER_LORA, *VISION_LORA], init_lora_weights=False)
+    return get_peft_model(model, config)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_gradient_checkpointing_with_adapters_on_frozen_weights(rows, reentrant):
+    expected = gradients(adapted(), rows)
+    assert any("vision_model.encoder.layers.0" in name for name in expected)
+    model = adapted()
+    model.enable_input_require_grads()
+    torch.testing.assert_close(gradients(model, rows, reentrant), expected, atol=1e-6, rtol=1e-4)
+
+
+def test_the_recipes_adapter_names_resolve():
+    adapters = {
+        name.split(".lora_A")[0].removeprefix("base_model.model.")
+        for name, _ in adapted().named_parameters()
+        if "lora_A" in name
+    }
+    for target in [*DECODER_LORA, *VISION_LORA]:
+        assert any(name.endswith(target) for name in adapters), target
+    weights = {name.removesuffix(".weight") for name in golden.weights("a")}
+    assert adapters <= weights
+    assert len(adapters) == 2 * 4 + 1 + 3 * 6 + 2
+
+
+def test_an_adapter_survives_save_and_load(tmp_path, rows):
+    inputs, model = batch(rows, "right"), adapted().eval()
+    model.save_pretrained(tmp_path, save_embedding_layers=False)
+    names = load_file(tmp_path / "adapter_model.safetensors").keys()
+    assert "base_model.model.model.layers.0.self_attn.qkv_proj.lora_A.weight" in names
+    again = PeftModel.from_pretrained(golden.model("a"), tmp_path)
+    torch.testing.assert_close(logits(again, inputs), logits(model, inputs), atol=1e-5, rtol=0)
