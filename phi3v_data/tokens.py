@@ -10,7 +10,7 @@ from math import ceil, sqrt
 
 from phi3v_data.errors import DataError
 
-__all__ = ["CROP", "ImpossibleSize", "grid_tokens", "hd_size", "image_tokens"]
+__all__ = ["CROP", "ImpossibleSize", "grid_tokens", "hd_size", "image_tokens", "scaled_size"]
 
 CROP = 336
 """Side of one crop in pixels: what the vision encoder sees at a time."""
@@ -20,8 +20,8 @@ class ImpossibleSize(DataError, ValueError):
     """The image processor cannot scale an image of this size."""
 
 
-def hd_size(width: int, height: int, num_crops: int) -> tuple[int, int]:
-    """Compute the size to which the image processor scales and pads an image.
+def scaled_size(width: int, height: int, num_crops: int) -> tuple[int, int]:
+    """Compute the size to which the image processor scales an image, before it pads it to whole crops.
 
     Args:
         width: Pixels.
@@ -29,7 +29,7 @@ def hd_size(width: int, height: int, num_crops: int) -> tuple[int, int]:
         num_crops: The most crops the grid may have (the processor's `num_crops`), at least 1.
 
     Returns:
-        Padded width and height in pixels, both multiples of 336.
+        Width and height in pixels; the long side is a multiple of 336.
 
     Raises:
         ImpossibleSize: A side is not positive, `num_crops` is below 1, or the image is so long and thin that
@@ -37,15 +37,30 @@ def hd_size(width: int, height: int, num_crops: int) -> tuple[int, int]:
     """
     if width < 1 or height < 1 or num_crops < 1:
         raise ImpossibleSize(f"an image of {width}x{height} pixels with num_crops {num_crops} has no size")
-    if width < height:
-        padded_height, padded_width = _padded(height, width, num_crops)
-    else:
-        padded_width, padded_height = _padded(width, height, num_crops)
-    if not padded_width or not padded_height:
+    long, short = _scaled(max(width, height), min(width, height), num_crops)
+    if not long or not short:
         raise ImpossibleSize(
             f"an image of {width}x{height} pixels is too thin: at num_crops {num_crops} no row of it is left"
         )
-    return padded_width, padded_height
+    return (short, long) if width < height else (long, short)
+
+
+def hd_size(width: int, height: int, num_crops: int) -> tuple[int, int]:
+    """Compute the size to which the image processor scales and pads an image.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+        num_crops: As `scaled_size`.
+
+    Returns:
+        Padded width and height in pixels, both multiples of 336.
+
+    Raises:
+        ImpossibleSize: As `scaled_size`.
+    """
+    scaled_width, scaled_height = scaled_size(width, height, num_crops)
+    return ceil(scaled_width / CROP) * CROP, ceil(scaled_height / CROP) * CROP
 
 
 def image_tokens(width: int, height: int, num_crops: int) -> int:
@@ -54,13 +69,13 @@ def image_tokens(width: int, height: int, num_crops: int) -> int:
     Args:
         width: Pixels.
         height: Pixels.
-        num_crops: The most crops the grid may have (the processor's `num_crops`), at least 1.
+        num_crops: As `scaled_size`.
 
     Returns:
         Tokens, the `<s>` that the processor puts behind an image not counted.
 
     Raises:
-        ImpossibleSize: As `hd_size`.
+        ImpossibleSize: As `scaled_size`.
     """
     padded_width, padded_height = hd_size(width, height, num_crops)
     return grid_tokens(padded_width // CROP, padded_height // CROP)
@@ -75,14 +90,12 @@ def grid_tokens(columns: int, rows: int) -> int:
     return (rows * columns + 1) * 144 + 1 + (rows + 1) * 12
 
 
-def _padded(long: int, short: int, num_crops: int) -> tuple[int, int]:
-    """Return the padded size of an image lying on its long side; (n, 0) where nothing is left."""
+def _scaled(long: int, short: int, num_crops: int) -> tuple[int, int]:
+    """Return the scaled size of an image lying on its long side; a side of 0 where nothing is left."""
     ratio = long / short
     # The reference counts the scale up while scale * ceil(scale / ratio) fits. That product never falls, and
     # it is at least scale**2 / ratio, so the answer lies just below this bound: a few steps at most.
     scale = min(num_crops, int(sqrt(num_crops * ratio)) + 1)
     while scale * ceil(scale / ratio) > num_crops:
         scale -= 1
-    new_long = CROP * scale
-    new_short = int(new_long / ratio)
-    return new_long, ceil(new_short / CROP) * CROP
+    return CROP * scale, int(CROP * scale / ratio)

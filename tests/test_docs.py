@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 from PIL import Image
 
+from phi3v_train.model.tiny import write_tiny
 from tests.helpers import run
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +58,17 @@ def test_the_converter_of_the_readme(tmp_path: Path) -> None:
         ("Look closely. Red?", "Yes."),
     ]
     run("validate", tmp_path / "dataset")
+
+
+def test_the_question_of_the_training_page(tmp_path: Path) -> None:
+    """With the tiny checkpoint, as the page has it."""
+    write_tiny(tmp_path / "tiny")
+    Image.new("RGB", (850, 1100), "white").save(tmp_path / "page.png")
+    code = "\n".join(blocks("docs/training.md", "python"))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.PIPE, timeout=300)
+    assert done.stdout.strip()
 
 
 def test_links_between_documents_lead_somewhere() -> None:

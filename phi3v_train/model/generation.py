@@ -8,8 +8,9 @@ from torch import Tensor
 from transformers import GenerationMixin
 from transformers.cache_utils import Cache
 
-from phi3v_data.tokens import CROP, grid_tokens
+from phi3v_data.tokens import grid_tokens
 
+from .hd_transform import tile_grids
 from .rope import row_lengths
 
 __all__ = ["Phi3VGenerationMixin"]
@@ -81,7 +82,7 @@ class Phi3VGenerationMixin(GenerationMixin):
 
 def _images_of_rows(input_ids: Tensor, image_sizes: Tensor) -> list[list[int]]:
     """Deal the images out to the rows (batch, sequence) whose negative positions they fill, in order."""
-    tokens = [grid_tokens(width // CROP, height // CROP) for height, width in image_sizes.tolist()]
+    tokens = [grid_tokens(columns, rows) for rows, columns in tile_grids(image_sizes)]
     filled = list(accumulate(tokens))
     ends = (input_ids < 0).sum(-1).cumsum(0).tolist()
     starts = [0, *ends[:-1]]
@@ -96,6 +97,6 @@ def _reorder(pixel_values: Tensor, image_sizes: Tensor, order: list[int]) -> Ten
     if pixel_values.ndim == 5:
         return pixel_values[order]
     overview = 0 if pixel_values.dtype == torch.uint8 else 1
-    counts = [overview + (height // CROP) * (width // CROP) for height, width in image_sizes.tolist()]
+    counts = [overview + rows * columns for rows, columns in tile_grids(image_sizes)]
     images = pixel_values.split(counts)
     return torch.cat([images[image] for image in order])

@@ -16,7 +16,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from phi3v_data.tokens import CROP, hd_size
+from phi3v_data.tokens import CROP, hd_size, scaled_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,7 @@ __all__ = [
     "normalize_tiles",
     "pad_to_tiles",
     "split_tiles",
+    "tile_grids",
     "to_rgb",
 ]
 
@@ -102,12 +103,10 @@ def hd_resize(image: Image.Image, num_crops: int) -> Image.Image:
     Raises:
         ImpossibleSize: As `hd_image`.
     """
-    width, height = image.size
-    padded_width, padded_height = hd_size(width, height, num_crops)
-    if width >= height:
-        return image.resize((padded_width, int(padded_width / (width / height))), Image.Resampling.BILINEAR)
-    columns = image.resize((width, padded_height), Image.Resampling.BILINEAR)
-    return columns.resize((int(padded_height / (height / width)), padded_height), Image.Resampling.BILINEAR)
+    width, height = scaled_size(*image.size, num_crops)
+    if image.width < image.height:
+        image = image.resize((image.width, height), Image.Resampling.BILINEAR)
+    return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def pad_to_tiles(image: Image.Image, size: tuple[int, int]) -> Tensor:
@@ -127,6 +126,11 @@ def pad_to_tiles(image: Image.Image, size: tuple[int, int]) -> Tensor:
     for plane, band in zip(window, "RGB", strict=True):
         plane[:] = np.frombuffer(image.tobytes("raw", band), np.uint8).reshape(plane.shape)
     return torch.from_numpy(canvas)
+
+
+def tile_grids(image_sizes: Tensor | Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    """Return the rows and columns of tiles of images, from their padded heights and widths in pixels (images, 2)."""
+    return [(height // CROP, width // CROP) for height, width in torch.as_tensor(image_sizes).tolist()]
 
 
 def split_tiles(image: Tensor) -> Tensor:
@@ -190,7 +194,7 @@ def normalize_tiles(
     Raises:
         ValueError: The tiles are not uint8 of that shape, or not as many as the sizes say.
     """
-    grids = [(height // CROP, width // CROP) for height, width in torch.as_tensor(image_sizes).tolist()]
+    grids = tile_grids(image_sizes)
     counts = [rows * columns for rows, columns in grids]
     if tiles.dtype != torch.uint8 or tiles.shape != (sum(counts), 3, CROP, CROP):
         raise ValueError(

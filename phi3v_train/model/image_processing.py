@@ -49,7 +49,7 @@ class Phi3VImageProcessor(BaseImageProcessor):
         image_mean: Mean of red, green and blue, of values from 0 to 1.
         image_std: Standard deviation likewise.
         do_convert_rgb: Only True is possible.
-        do_normalize: False gives raw tiles, to be normalised where the model is (`hd_transform.normalize_tiles`).
+        do_normalize: False gives raw tiles, which the model normalises on its own device.
         pad_crops: Whether to lay out images in a batch of equal numbers of crops, padded with zeros.
         exif_orientation: Whether to turn images upright as their Exif data say; the reference does not.
         alpha_background: Colour, by name or as red, green and blue, on which transparent images are laid; None drops
@@ -57,7 +57,7 @@ class Phi3VImageProcessor(BaseImageProcessor):
         **kwargs: Other entries of a configuration file; kept as attributes and saved again.
 
     Raises:
-        ValueError: A value that is not possible, or `pad_crops` without `do_normalize`.
+        ValueError: A value that is not possible, or not together with the others.
     """
 
     model_input_names = ["pixel_values", "image_sizes"]  # noqa: RUF012
@@ -81,10 +81,10 @@ class Phi3VImageProcessor(BaseImageProcessor):
             kwargs.pop(not_ours, None)
         super().__init__(**kwargs)
         _check_given(num_img_tokens, do_convert_rgb, image_mean, image_std)
-        _check(num_crops, do_normalize, pad_crops)
         self.num_crops, self.num_img_tokens = num_crops, num_img_tokens
         self.image_mean, self.image_std = list(image_mean), list(image_std)
         self.do_convert_rgb, self.do_normalize, self.pad_crops = do_convert_rgb, do_normalize, pad_crops
+        self._check(num_crops, do_normalize, pad_crops)
         self.exif_orientation = exif_orientation
         self.alpha_background = None if alpha_background is None else _colour(alpha_background)
 
@@ -122,13 +122,12 @@ class Phi3VImageProcessor(BaseImageProcessor):
             ImpossibleSize: An image is so long and thin that nothing of its short side would be left.
             UnreadableImage: Pillow cannot decode an image.
             TypeError: Something is not an image.
-            ValueError: There is no image, an array is not of that type and shape, `num_crops` is below 1, or
-                `pad_crops` comes without `do_normalize`.
+            ValueError: There is no image, an array is not of that type and shape, or an option is not possible.
         """
         num_crops = self.num_crops if num_crops is None else num_crops
         do_normalize = self.do_normalize if do_normalize is None else do_normalize
         pad_crops = self.pad_crops if pad_crops is None else pad_crops
-        _check(num_crops, do_normalize, pad_crops)
+        self._check(num_crops, do_normalize, pad_crops)
         named = [(name, self._to_rgb(image, name)) for name, image in _named(images)]
         sizes = [_padded_size(image, name, num_crops) for name, image in named]
         pictures = [image for _, image in named]
@@ -138,6 +137,20 @@ class Phi3VImageProcessor(BaseImageProcessor):
             "num_img_tokens": [image_tokens(*image.size, num_crops) for image in pictures],
         }
         return BatchFeature(data, tensor_type=return_tensors, skip_tensor_conversion=["num_img_tokens"])
+
+    def _check(self, num_crops: int, do_normalize: bool, pad_crops: bool) -> None:
+        if not isinstance(num_crops, int) or num_crops < 1:
+            raise ValueError(f"num_crops is {num_crops}; it must be a whole number of at least 1")
+        if pad_crops and not do_normalize:
+            raise ValueError(
+                "pad_crops is True and do_normalize is False: raw tiles are never padded; set pad_crops=False or "
+                "do_normalize=True"
+            )
+        if not do_normalize and (tuple(self.image_mean), tuple(self.image_std)) != (IMAGE_MEAN, IMAGE_STD):
+            raise ValueError(
+                "do_normalize is False, and image_mean and image_std are not CLIP's, by which the model normalises raw "
+                "tiles; set do_normalize=True"
+            )
 
     def _to_rgb(self, image: Any, name: str) -> Image.Image:
         picture = _as_picture(image, name)
@@ -176,16 +189,6 @@ def _check_given(tokens: int, do_convert_rgb: bool, mean: Sequence[float], std: 
         )
     if len(mean) != 3 or len(std) != 3:
         raise ValueError(f"image_mean is {mean} and image_std is {std}; give one value each for red, green and blue")
-
-
-def _check(num_crops: int, do_normalize: bool, pad_crops: bool) -> None:
-    if not isinstance(num_crops, int) or num_crops < 1:
-        raise ValueError(f"num_crops is {num_crops}; it must be a whole number of at least 1")
-    if pad_crops and not do_normalize:
-        raise ValueError(
-            "pad_crops is True and do_normalize is False: raw tiles are never padded; set pad_crops=False or "
-            "do_normalize=True"
-        )
 
 
 def _colour(value: str | Sequence[int]) -> tuple[int, int, int]:
@@ -231,11 +234,17 @@ def _padded_size(image: Image.Image, name: str, num_crops: int) -> tuple[int, in
 def _allocate(counts: Sequence[int], padded_to: int | None, do_normalize: bool) -> tuple[Tensor, Sequence[Tensor]]:
     """Return the memory of all images' crops, and each image's part of it, still to be written."""
     if padded_to is not None:
-        values = torch.empty((len(counts), padded_to + 1, 3, CROP, CROP), dtype=torch.float32)
+        values = _empty((len(counts), padded_to + 1, 3, CROP, CROP), np.float32)
         for image, count in zip(values, counts, strict=True):
             image[1 + count :] = 0
         return values, [image[: 1 + count] for image, count in zip(values, counts, strict=True)]
-    overview, dtype = (1, torch.float32) if do_normalize else (0, torch.uint8)
+    overview, dtype = (1, np.float32) if do_normalize else (0, np.uint8)
     lengths = [overview + count for count in counts]
-    values = torch.empty((sum(lengths), 3, CROP, CROP), dtype=dtype)
+    values = _empty((sum(lengths), 3, CROP, CROP), dtype)
     return values, values.split(lengths)
+
+
+def _empty(shape: tuple[int, ...], dtype: type[np.generic]) -> Tensor:
+    # numpy asks Linux for huge pages and torch does not: the crops of one page of paper are 12 of them, or 5,600 of
+    # the ordinary size, each a page fault whenever the memory is new.
+    return torch.from_numpy(np.empty(shape, dtype))

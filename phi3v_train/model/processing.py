@@ -57,6 +57,11 @@ class Phi3VProcessor(ProcessorMixin):
         """What the model's `forward` takes of a batch."""
         return ["input_ids", "attention_mask", "pixel_values", "image_sizes"]
 
+    @property
+    def stop_token_ids(self) -> list[int]:
+        """Ids of the tokens that end an answer, for `generate(eos_token_id=…)`; the hub's files name neither."""
+        return [self.tokenizer.convert_tokens_to_ids(token) for token in ("<|end|>", "<|endoftext|>")]
+
     def __call__(
         self,
         text: str | Sequence[str],

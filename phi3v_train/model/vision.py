@@ -4,10 +4,8 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPVisionModel
 
-from phi3v_data.tokens import CROP
-
 from .configuration import Phi3VConfig
-from .hd_transform import normalize_tiles
+from .hd_transform import normalize_tiles, tile_grids
 
 __all__ = ["ClipTower", "Phi3VImageEmbedding"]
 
@@ -65,7 +63,7 @@ class Phi3VImageEmbedding(nn.Module):
         Raises:
             ValueError: the crops are not as many as the sizes say.
         """
-        grids = [(height // CROP, width // CROP) for height, width in image_sizes.tolist()]
+        grids = tile_grids(image_sizes)
         pixels = _real_crops(pixel_values, image_sizes, grids, self.sub_GN.dtype)
         patches = _merge_2x2(self.img_processor(pixels))
         images = patches.split([1 + rows * columns for rows, columns in grids])
@@ -95,14 +93,13 @@ def _join_tiles(tiles: Tensor, grid: Grid) -> Tensor:
 
 def _real_crops(pixel_values: Tensor, image_sizes: Tensor, grids: list[Grid], dtype: torch.dtype) -> Tensor:
     """Bring the three forms of `pixel_values` to the compact one (crops, 3, 336, 336), without padding."""
-    tiles = sum(rows * columns for rows, columns in grids)
+    if pixel_values.dtype == torch.uint8:
+        return normalize_tiles(pixel_values, image_sizes, dtype=dtype)
+    counts = [1 + rows * columns for rows, columns in grids]
     if pixel_values.ndim == 5:
         _check_count("images", len(pixel_values), len(grids))
-        pixel_values = torch.cat([image[: 1 + h * w] for image, (h, w) in zip(pixel_values, grids, strict=True)])
-    if pixel_values.dtype == torch.uint8:
-        _check_count("uint8 tiles", len(pixel_values), tiles)
-        return normalize_tiles(pixel_values, image_sizes, dtype=dtype)
-    _check_count("crops", len(pixel_values), tiles + len(grids))
+        pixel_values = torch.cat([image[:count] for image, count in zip(pixel_values, counts, strict=True)])
+    _check_count("crops", len(pixel_values), sum(counts))
     return pixel_values.to(dtype)
 
 

@@ -1,8 +1,10 @@
 """Training in several processes: every one of them uses every trainable parameter, images or none."""
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -18,7 +20,13 @@ def test_a_process_without_images_trains_along(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     worker = ["-m", ddp_worker.__name__, str(tmp_path)]
     paths = os.pathsep.join([str(ROOT), str(ROOT / "schemas"), str(ROOT / "converters")])
-    subprocess.run([*command, *worker], check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": paths}, timeout=120)
+    environment = {**os.environ, "PYTHONPATH": paths}
+    process = subprocess.Popen([*command, *worker], cwd=ROOT, env=environment, start_new_session=True)
+    try:
+        assert process.wait(timeout=120) == 0
+    finally:  # workers that wait for each other outlive their launcher
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
     together = [torch.load(tmp_path / f"gradients-{rank}.pt") for rank in range(2)]
     expected = {}

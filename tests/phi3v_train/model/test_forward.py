@@ -80,7 +80,7 @@ def test_pixels_without_sizes(model):
     [
         ("compact", "holds 4 crops, but image_sizes describes 5"),
         ("padded", "holds 1 images, but image_sizes describes 2"),
-        ("uint8", "holds 2 uint8 tiles, but image_sizes describes 3"),
+        ("uint8", r"describes uint8 tiles of shape \(3, 3, 336, 336\), but they are torch.uint8 of shape \(2,"),
     ],
 )
 def test_crops_that_do_not_match_the_sizes(model, form, message):

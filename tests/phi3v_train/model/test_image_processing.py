@@ -8,7 +8,7 @@ import math
 import pickle
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -34,6 +34,9 @@ from phi3v_train.model.hd_transform import (
 )
 from phi3v_train.model.image_processing import Phi3VImageProcessor, Phi3VImagesKwargs, UnreadableImage
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 GOLDEN = Path(__file__).parents[2] / "golden"
 HUB_FILES = Path(__file__).parents[4] / "shared" / "phi3v_hub_files"
 REFERENCE = json.loads((GOLDEN / "processor_images.json").read_text())
@@ -43,6 +46,15 @@ any_case = pytest.mark.parametrize("key", CASES)
 small_sides = st.integers(1, 300)
 few_crops = st.integers(1, 6)
 seeds = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Run as a data loader's worker does: on a busy machine, threads that wait for each other take minutes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @cache
@@ -105,7 +117,7 @@ def test_the_case_that_is_stored_whole() -> None:
 # The plainest pipeline, on any image
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(small_sides, small_sides, few_crops, seeds)
 @example(336, 336, 4, 0)
 @example(1, 1, 1, 0)
@@ -391,6 +403,7 @@ def test_what_is_not_an_image_is_named(images: Any, error: type[Exception], mess
         ({"num_crops": 0}, "num_crops is 0"),
         ({"num_crops": 2.5}, r"num_crops is 2\.5"),
         ({"pad_crops": True, "do_normalize": False}, "pad_crops is True and do_normalize is False"),
+        ({"image_mean": [0.5] * 3, "do_normalize": False}, "not CLIP's"),
         ({"num_img_tokens": 256}, "num_img_tokens is 256"),
         ({"do_convert_rgb": False}, "do_convert_rgb is False"),
         ({"image_mean": [0.5]}, "one value each"),
@@ -438,7 +451,6 @@ def test_every_option_survives_saving(tmp_path: Path) -> None:
         num_crops=9,
         image_mean=(0.1, 0.2, 0.3),
         image_std=(0.4, 0.5, 0.6),
-        do_normalize=False,
         exif_orientation=True,
         alpha_background="white",
     )
@@ -447,8 +459,9 @@ def test_every_option_survives_saving(tmp_path: Path) -> None:
     assert loaded.to_dict() == processor.to_dict()
     assert loaded.alpha_background == (255, 255, 255)
     assert pickle.loads(pickle.dumps(loaded)).to_dict() == processor.to_dict()
-    Phi3VImageProcessor(pad_crops=True).save_pretrained(tmp_path)
-    assert Phi3VImageProcessor.from_pretrained(tmp_path).pad_crops
+    for option in ({"pad_crops": True}, {"do_normalize": False}):
+        Phi3VImageProcessor(**option).save_pretrained(tmp_path)
+        assert Phi3VImageProcessor.from_pretrained(tmp_path).to_dict().items() >= option.items()
 
 
 def test_a_saved_option_can_be_set_when_loading(tmp_path: Path) -> None:

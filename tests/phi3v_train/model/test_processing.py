@@ -144,6 +144,9 @@ class TestOutput:
         raw = processor("<|image_1|>", blue, do_normalize=False, num_crops=None, return_tensors="pt")
         assert raw["pixel_values"].dtype == torch.uint8
 
+    def test_what_ends_an_answer(self, processor: Phi3VProcessor) -> None:
+        assert processor.batch_decode([[token] for token in processor.stop_token_ids]) == ["<|end|>", "<|endoftext|>"]
+
     @pytest.mark.parametrize("images", [None, Image.new("RGB", (9, 9))])
     def test_an_unknown_option(self, processor: Phi3VProcessor, images: Any) -> None:
         with pytest.raises(TypeError, match="paddding"):
