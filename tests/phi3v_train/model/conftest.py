@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerFast
 from phi3v_train.model import Phi3VImageProcessor, Phi3VProcessor
 from phi3v_train.model.tiny_tokenizer import tiny_tokenizer
 from tests.phi3v_train.model.prompts import HUB
+from tests.phi3v_train.model.rows import Row, image_row, text_row
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +34,9 @@ def red() -> Image.Image:
 @pytest.fixture(scope="module")
 def blue() -> Image.Image:
     return Image.new("RGB", (300, 400), "blue")
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    """Text and images, of one crop and of two, for model `a`."""
+    return [image_row(["2x1", "1x1"], text=16), text_row(12), image_row(["1x2"], text=10)]

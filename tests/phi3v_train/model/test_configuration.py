@@ -6,9 +6,7 @@ import pytest
 from huggingface_hub.errors import StrictDataclassClassValidationError
 
 from phi3v_train.model.configuration import CLIP_VIT_L_336, Phi3VConfig
-from tests.phi3v_train.model import golden
-
-HUB_FILES = golden.SHARED.parent / "phi3v_hub_files"
+from tests.phi3v_train.model import prompts
 
 HUB = {
     "model_type": "phi3_v",
@@ -60,11 +58,11 @@ def test_what_it_writes_is_what_it_read(tmp_path):
     assert again.rope_parameters == config.rope_parameters
 
 
-@pytest.mark.skipif(not HUB_FILES.exists(), reason="the hub's files are not beside this checkout")
+@pytest.mark.skipif(not prompts.HUB.exists(), reason="the hub's files are not beside this checkout")
 def test_the_hubs_own_file_comes_back(tmp_path):
-    config = Phi3VConfig.from_pretrained(HUB_FILES)
+    config = Phi3VConfig.from_pretrained(prompts.HUB)
     config.save_pretrained(tmp_path)
-    hub, saved = (json.loads((folder / "config.json").read_text()) for folder in (HUB_FILES, tmp_path))
+    hub, saved = (json.loads((folder / "config.json").read_text()) for folder in (prompts.HUB, tmp_path))
     not_ours = {"auto_map", "_attn_implementation", "_name_or_path", "torch_dtype", "transformers_version"}
     assert {name: saved.get(name) for name in hub.keys() - not_ours} == {
         name: hub[name] for name in hub.keys() - not_ours

@@ -17,11 +17,6 @@ def model():
     return golden.model("a")
 
 
-@pytest.fixture(scope="module")
-def rows():
-    return [image_row(["2x1", "1x1"], text=16), text_row(12), image_row(["1x2"], text=10)]
-
-
 def logits(model, inputs):
     with torch.no_grad():
         return model(**inputs).logits

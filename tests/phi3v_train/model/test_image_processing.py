@@ -7,7 +7,6 @@ import json
 import math
 import pickle
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,12 +32,13 @@ from phi3v_train.model.hd_transform import (
     to_rgb,
 )
 from phi3v_train.model.image_processing import Phi3VImageProcessor, Phi3VImagesKwargs, UnreadableImage
+from tests.phi3v_train.model.golden import GOLDEN
+from tests.phi3v_train.model.prompts import HUB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-GOLDEN = Path(__file__).parents[2] / "golden"
-HUB_FILES = Path(__file__).parents[4] / "shared" / "phi3v_hub_files"
 REFERENCE = json.loads((GOLDEN / "processor_images.json").read_text())
 CASES = {case["key"]: case for case in REFERENCE["cases"]}
 
@@ -441,9 +441,9 @@ LIKE_THE_HUB = {
 }
 
 
-@pytest.mark.skipif(not HUB_FILES.exists(), reason="the checkpoint's data files are not beside this checkout")
+@pytest.mark.skipif(not HUB.exists(), reason="the checkpoint's data files are not beside this checkout")
 def test_the_hubs_configuration_is_the_default() -> None:
-    assert Phi3VImageProcessor.from_pretrained(HUB_FILES).to_dict() == Phi3VImageProcessor().to_dict()
+    assert Phi3VImageProcessor.from_pretrained(HUB).to_dict() == Phi3VImageProcessor().to_dict()
 
 
 def test_every_option_survives_saving(tmp_path: Path) -> None:
