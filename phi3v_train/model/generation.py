@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationMixin
+from transformers import GenerationMixin, LogitsProcessorList
 from transformers.cache_utils import Cache
 
 from phi3v_data.tokens import grid_tokens
@@ -14,6 +14,13 @@ from .hd_transform import tile_grids
 from .rope import row_lengths
 
 __all__ = ["Phi3VGenerationMixin"]
+
+
+class _BlindToImages(LogitsProcessorList):
+    """Processors that look tokens up by their ids, such as the repetition penalty's, see images as `<unk>`."""
+
+    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: Any) -> Tensor:
+        return super().__call__(input_ids.clamp(min=0), scores, **kwargs)
 
 
 class Phi3VGenerationMixin(GenerationMixin):
@@ -62,6 +69,9 @@ class Phi3VGenerationMixin(GenerationMixin):
         now = row_lengths(attention_mask, position_ids)
         before = row_lengths(None if attention_mask is None else attention_mask[:, :seen], position_ids[..., :seen])
         return bool(((before <= limit) & (now > limit)).any())
+
+    def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
+        return _BlindToImages(super()._get_logits_processor(*args, **kwargs))
 
     def _expand_inputs_for_generation(
         self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Any = None, **kwargs: Any

@@ -124,6 +124,20 @@ def test_sampled_answers_of_one_prompt(model):
     assert answers.shape[0] == 4
 
 
+def test_a_repetition_penalty_passes_over_images(model):
+    row = image_row(["1x1"], text=12)
+    plain, (penalised,) = greedy(model, [row])[0], greedy(model, [row], repetition_penalty=100.0)
+    assert len(set(plain)) < len(plain)
+    assert len(set(penalised)) == len(penalised)
+    assert not set(penalised) & set(row.ids.tolist())
+
+
+@pytest.mark.parametrize("options", [{"cache_implementation": "static"}, {"prompt_lookup_num_tokens": 2}])
+def test_other_ways_to_generate_give_the_same(model, options):
+    rows = [image_row(["1x1"], text=12)]
+    assert greedy(model, rows, **options) == greedy(model, rows)
+
+
 def test_generation_from_embeddings(model):
     row = image_row(["1x1"], text=12)
     inputs = batch([row], "left")
