@@ -10,10 +10,13 @@ from math import ceil, sqrt
 
 from phi3v_data.errors import DataError
 
-__all__ = ["CROP", "ImpossibleSize", "grid_tokens", "hd_size", "image_tokens", "scaled_size"]
+__all__ = ["CROP", "TOKENS_PER_CROP", "ImpossibleSize", "grid_tokens", "hd_size", "image_tokens", "scaled_size"]
 
 CROP = 336
 """Side of one crop in pixels: what the vision encoder sees at a time."""
+
+TOKENS_PER_CROP = 144
+"""12 rows of 12 tokens."""
 
 
 class ImpossibleSize(DataError, ValueError):
@@ -87,7 +90,7 @@ def grid_tokens(columns: int, rows: int) -> int:
     144 for each crop and for the overview, 12 ends of lines for each row of crops and for the overview, and 1
     between the two.
     """
-    return (rows * columns + 1) * 144 + 1 + (rows + 1) * 12
+    return (rows * columns + 1) * TOKENS_PER_CROP + 1 + (rows + 1) * 12
 
 
 def _scaled(long: int, short: int, num_crops: int) -> tuple[int, int]:

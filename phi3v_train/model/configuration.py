@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPVisionConfig, Phi3Config
 
-from phi3v_data.tokens import CROP
+from phi3v_data.tokens import CROP, TOKENS_PER_CROP
 
 __all__ = ["CLIP_VIT_L_336", "Phi3VConfig"]
 
@@ -30,6 +30,12 @@ _EMBD_LAYER = {
     "with_learnable_separator": True,
 }
 """How image features become tokens; the only arrangement a published Phi-3.5-vision uses and the only one built."""
+
+_ROPE_KEYS = {"short_factor", "long_factor", "factor", "attention_factor"}
+"""What `rope_scaling` may hold besides its type."""
+
+_ROPE_ELSEWHERE = {"type", "rope_type", "rope_theta", "partial_rotary_factor", "original_max_position_embeddings"}
+"""What transformers keeps in the same place in memory."""
 
 _IGNORED = ("auto_map", "_attn_implementation")
 """Keys of the hub's file that ask for remote code, or for flash attention whether it is installed or not."""
@@ -88,13 +94,17 @@ class Phi3VConfig(Phi3Config):
 
     def validate_rope(self) -> None:
         """Check the factors by which the rotary frequencies are divided: one per pair of a head's dimensions."""
-        rope, pairs = self.rope_parameters, self.hidden_size // self.num_attention_heads // 2
+        rope, dimension = self.rope_parameters, self.hidden_size // self.num_attention_heads
         if rope["rope_type"] not in ("default", "longrope"):
             raise ValueError(f"rope_scaling: the type is {rope['rope_type']!r}; known are 'su' and 'longrope'")
+        if unknown := rope.keys() - _ROPE_KEYS - _ROPE_ELSEWHERE:
+            raise ValueError(f"rope_scaling: {', '.join(sorted(unknown))} is unknown; known are {sorted(_ROPE_KEYS)}")
+        if rope.get("partial_rotary_factor", 1.0) != 1.0 or getattr(self, "head_dim", dimension) != dimension:
+            raise ValueError(f"every one of a head's {dimension} dimensions is rotated: no other head_dim, and no part")
         for name in ("short_factor", "long_factor") if rope["rope_type"] == "longrope" else ():
             factors = rope.get(name)
-            if not isinstance(factors, list) or len(factors) != pairs:
-                raise ValueError(f"rope_scaling: {name} must be a list of {pairs} numbers, not {factors!r}")
+            if not isinstance(factors, list) or len(factors) != dimension // 2:
+                raise ValueError(f"rope_scaling: {name} must be a list of {dimension // 2} numbers, not {factors!r}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields under the names of the hub's file, which vLLM and older transformers read."""
@@ -103,14 +113,15 @@ class Phi3VConfig(Phi3Config):
         fields["rope_theta"] = rope["rope_theta"]
         fields["rope_scaling"] = None
         if rope["rope_type"] != "default":
-            kept = {key: rope[key] for key in ("short_factor", "long_factor")}
+            kept = {key: value for key, value in rope.items() if key in _ROPE_KEYS}
             fields["rope_scaling"] = {"type": rope.get("type", rope["rope_type"]), **kept}
         return fields
 
     def to_diff_dict(self) -> dict[str, Any]:
         """Return what `config.json` holds: the vision tower whole, since its defaults are not `CLIPVisionConfig`'s."""
         fields: dict[str, Any] = super().to_diff_dict()
-        fields["vision_config"] = {key: getattr(self.vision_config, key) for key in CLIP_VIT_L_336}
+        always = {key: getattr(self.vision_config, key) for key in CLIP_VIT_L_336}
+        fields["vision_config"] = {**fields["vision_config"], **always}
         return fields
 
 
@@ -119,5 +130,5 @@ def _img_processor(vision_config: CLIPVisionConfig) -> dict[str, Any]:
         "image_dim_out": vision_config.hidden_size,
         "model_name": "openai/clip-vit-large-patch14-336",
         "name": "clip_vision_model",
-        "num_img_tokens": 144,
+        "num_img_tokens": TOKENS_PER_CROP,
     }

@@ -11,7 +11,8 @@ from transformers.cache_utils import Cache
 from phi3v_data.tokens import grid_tokens
 
 from .hd_transform import tile_grids
-from .rope import row_lengths
+from .rope import some_row_turns_long
+from .vision import split_images
 
 __all__ = ["Phi3VGenerationMixin"]
 
@@ -40,16 +41,20 @@ class Phi3VGenerationMixin(GenerationMixin):
         """Choose the inputs of the next step: the last token, or all of them when cached keys no longer hold.
 
         A row of more than the original length (4,096 tokens) has the long factors at every position, so the step at
-        which it gets there starts again from the tokens and images, for the whole batch.
+        which it gets there starts again from the tokens and images, for the whole batch. Images whose tokens are
+        in the cache already, from an earlier call, are left out.
         """
-        if past_key_values is not None and self._some_row_turns_long(past_key_values, attention_mask, position_ids):
+        limit, seen = self.config.original_max_position_embeddings, _cached(past_key_values)
+        if some_row_turns_long(attention_mask, position_ids[..., seen:], seen, limit):
             if inputs_embeds is not None:
                 raise ValueError(
-                    f"generation from inputs_embeds cannot go beyond {self.config.original_max_position_embeddings} "
-                    "tokens, where the whole prompt is needed again: give input_ids and pixel_values"
+                    f"generation from inputs_embeds cannot go beyond {limit} tokens, where the whole prompt is needed "
+                    "again: give input_ids and pixel_values"
                 )
             past_key_values, is_first_iteration = None, True
             kwargs["next_sequence_length"] = None
+        elif seen and is_first_iteration and kwargs.get("pixel_values") is not None:
+            kwargs |= _uncached_images(input_ids, seen, kwargs["pixel_values"], kwargs["image_sizes"])
         inputs: dict[str, Any] = super().prepare_inputs_for_generation(
             input_ids,
             past_key_values=past_key_values,
@@ -61,14 +66,14 @@ class Phi3VGenerationMixin(GenerationMixin):
         )
         return inputs
 
-    def _some_row_turns_long(self, cache: Cache, attention_mask: Tensor | None, position_ids: Tensor) -> bool:
-        """Tell whether a row had at most the original length when it was cached, and has more now."""
-        limit, seen = self.config.original_max_position_embeddings, cache.get_seq_length()
-        if not seen or position_ids.shape[-1] <= limit:
-            return False
-        now = row_lengths(attention_mask, position_ids)
-        before = row_lengths(None if attention_mask is None else attention_mask[:, :seen], position_ids[..., :seen])
-        return bool(((before <= limit) & (now > limit)).any())
+    def _get_candidate_generator(self, generation_config: Any, input_ids: Tensor, *args: Any, **kwargs: Any) -> Any:
+        limit = self.config.original_max_position_embeddings
+        if input_ids.shape[1] <= limit < generation_config.max_length:
+            raise ValueError(
+                f"assisted generation cannot cross {limit} tokens, where all of a row's positions change: leave out "
+                f"the assistant, or keep prompt and new tokens, now {generation_config.max_length}, within that"
+            )
+        return super()._get_candidate_generator(generation_config, input_ids, *args, **kwargs)
 
     def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
         return _BlindToImages(super()._get_logits_processor(*args, **kwargs))
@@ -86,27 +91,39 @@ class Phi3VGenerationMixin(GenerationMixin):
         if expand_size > 1:
             images_of_rows = _images_of_rows(input_ids, image_sizes)
             order = [image for images in images_of_rows for image in images * expand_size]
-            pixel_values, image_sizes = _reorder(pixel_values, image_sizes, order), image_sizes[order]
+            return rows, {**kwargs, **_pick(order, pixel_values, image_sizes)}
         return rows, {**kwargs, "pixel_values": pixel_values, "image_sizes": image_sizes}
+
+
+def _cached(cache: Cache | None) -> int:
+    return 0 if cache is None else int(cache.get_seq_length())
 
 
 def _images_of_rows(input_ids: Tensor, image_sizes: Tensor) -> list[list[int]]:
     """Deal the images out to the rows (batch, sequence) whose negative positions they fill, in order."""
-    tokens = [grid_tokens(columns, rows) for rows, columns in tile_grids(image_sizes)]
-    filled = list(accumulate(tokens))
+    filled = list(accumulate(grid_tokens(columns, rows) for rows, columns in tile_grids(image_sizes)))
     ends = (input_ids < 0).sum(-1).cumsum(0).tolist()
-    starts = [0, *ends[:-1]]
     return [
         [image for image, position in enumerate(filled) if start < position <= end]
-        for start, end in zip(starts, ends, strict=True)
+        for start, end in zip([0, *ends[:-1]], ends, strict=True)
     ]
 
 
-def _reorder(pixel_values: Tensor, image_sizes: Tensor, order: list[int]) -> Tensor:
-    """Pick images out of any of the three forms of `pixel_values` (see `Phi3VImageEmbedding.forward`)."""
-    if pixel_values.ndim == 5:
-        return pixel_values[order]
-    overview = 0 if pixel_values.dtype == torch.uint8 else 1
-    counts = [overview + rows * columns for rows, columns in tile_grids(image_sizes)]
-    images = pixel_values.split(counts)
-    return torch.cat([images[image] for image in order])
+def _uncached_images(input_ids: Tensor, seen: int, pixel_values: Tensor, image_sizes: Tensor) -> dict[str, Any]:
+    """Leave out the images whose tokens are among the first `seen` of their row, where the ids of those are given."""
+    if input_ids.shape[1] <= seen:
+        return {}
+    tokens = [grid_tokens(columns, rows) for rows, columns in tile_grids(image_sizes)]
+    left = []
+    for images, cached in zip(
+        _images_of_rows(input_ids, image_sizes), (input_ids[:, :seen] < 0).sum(-1).tolist(), strict=True
+    ):
+        ends = accumulate(tokens[image] for image in images)
+        left += [image for image, end in zip(images, ends, strict=True) if end > cached]
+    return _pick(left, pixel_values, image_sizes) if left else {"pixel_values": None, "image_sizes": None}
+
+
+def _pick(order: list[int], pixel_values: Tensor, image_sizes: Tensor) -> dict[str, Any]:
+    """Take images out of any of the three forms of `pixel_values` (see `Phi3VImageEmbedding.forward`)."""
+    images = split_images(pixel_values, image_sizes)
+    return {"pixel_values": torch.cat([images[image] for image in order]), "image_sizes": image_sizes[order]}

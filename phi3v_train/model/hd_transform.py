@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IMAGE_MEAN",
     "IMAGE_STD",
+    "crop_counts",
     "global_crop",
     "hd_image",
     "hd_resize",
@@ -130,7 +131,12 @@ def pad_to_tiles(image: Image.Image, size: tuple[int, int]) -> Tensor:
 
 def tile_grids(image_sizes: Tensor | Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     """Return the rows and columns of tiles of images, from their padded heights and widths in pixels (images, 2)."""
-    return [(height // CROP, width // CROP) for height, width in torch.as_tensor(image_sizes).tolist()]
+    return [(height // CROP, width // CROP) for height, width in torch.as_tensor(image_sizes).long().tolist()]
+
+
+def crop_counts(image_sizes: Tensor | Sequence[Sequence[int]]) -> list[int]:
+    """Return the number of crops of images, the global one included, from their padded heights and widths."""
+    return [1 + rows * columns for rows, columns in tile_grids(image_sizes)]
 
 
 def split_tiles(image: Tensor) -> Tensor:
@@ -202,13 +208,13 @@ def normalize_tiles(
             f"but they are {tiles.dtype} of shape {tuple(tiles.shape)}"
         )
     out = torch.empty((len(tiles) + len(grids), *tiles.shape[1:]), dtype=torch.float32, device=tiles.device)
-    targets = out.split([1 + count for count in counts])
+    targets = out.split(crop_counts(image_sizes))
     for image, grid, target in zip(tiles.split(counts), grids, targets, strict=True):
-        normalize_crops(_join_tiles(image, grid), target, mean, std)
+        normalize_crops(_join_pixels(image, grid), target, mean, std)
     return out.to(dtype)
 
 
-def _join_tiles(tiles: Tensor, grid: tuple[int, int]) -> Tensor:
+def _join_pixels(tiles: Tensor, grid: tuple[int, int]) -> Tensor:
     """Put row-major tiles (h * w, 3, 336, 336) together as one image (3, h * 336, w * 336)."""
     return tiles.unflatten(0, grid).permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
 

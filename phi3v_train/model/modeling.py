@@ -15,11 +15,9 @@ from transformers.models.phi3.modeling_phi3 import Phi3DecoderLayer, Phi3PreTrai
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
-from phi3v_data.tokens import CROP
-
 from .configuration import Phi3VConfig
 from .generation import Phi3VGenerationMixin
-from .rope import Phi3VRotaryEmbedding, row_lengths, row_positions
+from .rope import Phi3VRotaryEmbedding, row_lengths, row_positions, some_row_turns_long
 from .vision import ClipTower, Phi3VImageEmbedding
 
 __all__ = ["Phi3VForCausalLM", "Phi3VModel", "Phi3VPreTrainedModel"]
@@ -65,6 +63,7 @@ class Phi3VModel(Phi3VPreTrainedModel):
         self.norm = Phi3RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.rotary_emb = Phi3VRotaryEmbedding(config)
         self.gradient_checkpointing = False
+        self.register_load_state_dict_pre_hook(type(self)._accept_alias)
         self.post_init()
 
     @merge_with_config_defaults
@@ -98,7 +97,8 @@ class Phi3VModel(Phi3VPreTrainedModel):
             `last_hidden_state` (batch, sequence, hidden), and the cache.
 
         Raises:
-            ValueError: positions for images and images' tokens are not as many.
+            ValueError: positions for images and images' tokens are not as many, or a row with a cache outgrows the
+                short rotary factors.
         """
         if input_ids is not None and inputs_embeds is None:
             hidden = self.embed(input_ids, pixel_values, image_sizes)
@@ -110,9 +110,10 @@ class Phi3VModel(Phi3VPreTrainedModel):
             )
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
+        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
         if position_ids is None:
-            seen = past_key_values.get_seq_length() if past_key_values is not None else 0
             position_ids = row_positions(attention_mask, seen, hidden)
+        self._check_cache(attention_mask, position_ids, seen)
 
         make_mask = create_causal_mask if self.config.sliding_window is None else create_sliding_window_causal_mask
         causal_mask = make_mask(
@@ -141,15 +142,17 @@ class Phi3VModel(Phi3VPreTrainedModel):
         Returns:
             (batch, sequence, hidden).
         """
+        if input_ids.shape[1] == 1 and pixel_values is None:  # a step of generation: no image is one token long
+            return self.embed_tokens(input_ids)
         is_image = input_ids < 0
         embeds = self.embed_tokens(input_ids.masked_fill(is_image, 0))
-        if pixel_values is None:
-            images = self._no_images(embeds)
+        if pixel_values is None or len(pixel_values) == 0:
+            images = self.vision_embed_tokens.no_images()
         elif image_sizes is None:
             raise ValueError("pixel_values need image_sizes, the images' padded heights and widths")
         else:
             images = self.get_image_features(pixel_values, image_sizes)
-        if (positions := int(is_image.sum())) != len(images):
+        if not torch.compiler.is_compiling() and (positions := int(is_image.sum())) != len(images):
             count = 0 if image_sizes is None else len(image_sizes)
             raise ValueError(
                 f"input_ids has {positions} positions for image tokens, but the {count} images given make {len(images)}"
@@ -160,17 +163,21 @@ class Phi3VModel(Phi3VPreTrainedModel):
         """Return the embeddings of the images' tokens, (image tokens, hidden)."""
         return self.vision_embed_tokens(pixel_values, image_sizes)
 
-    def _no_images(self, embeds: Tensor) -> Tensor:
-        """Return no image tokens; in distributed training, as part of a blank image's graph.
+    def _check_cache(self, attention_mask: Tensor | None, position_ids: Tensor, seen: int) -> None:
+        """Hold a cache to one set of rotary factors; `generate` starts anew in time."""
+        limit = self.config.original_max_position_embeddings
+        if torch.compiler.is_compiling() or not some_row_turns_long(attention_mask, position_ids, seen, limit):
+            return
+        raise ValueError(
+            f"a row has grown beyond {limit} tokens, and its cached keys hold only up to there: run its whole length "
+            "anew, without past_key_values"
+        )
 
-        Each process must use every trainable parameter in every step, or gradient reduction waits for ever.
-        """
-        is_trained = any(parameter.requires_grad for parameter in self.vision_embed_tokens.parameters())
-        is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
-        if self.training and torch.is_grad_enabled() and is_trained and is_shared:
-            blank = embeds.new_zeros((2, 3, CROP, CROP))
-            return self.get_image_features(blank, torch.tensor([[CROP, CROP]]))[:0]
-        return embeds.new_zeros((0, embeds.shape[-1]))
+    def _accept_alias(self, state_dict: dict[str, Tensor], prefix: str, *_: Any) -> None:
+        """Take the embedding from its second name where `load_state_dict` is given that one, or both."""
+        alias = state_dict.pop(f"{prefix}vision_embed_tokens.wte.weight", None)
+        if alias is not None:
+            state_dict.setdefault(f"{prefix}embed_tokens.weight", alias)
 
 
 class Phi3VForCausalLM(Phi3VPreTrainedModel, Phi3VGenerationMixin):
@@ -183,6 +190,10 @@ class Phi3VForCausalLM(Phi3VPreTrainedModel, Phi3VGenerationMixin):
         self.model = Phi3VModel(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
+
+    def get_image_features(self, pixel_values: Tensor, image_sizes: Tensor) -> Tensor:
+        """Return the embeddings of the images' tokens, (image tokens, hidden)."""
+        return self.model.get_image_features(pixel_values, image_sizes)
 
     @can_return_tuple
     def forward(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .configuration import Phi3VConfig
 
-__all__ = ["Phi3VRotaryEmbedding", "row_lengths", "row_positions"]
+__all__ = ["Phi3VRotaryEmbedding", "row_lengths", "row_positions", "some_row_turns_long"]
 
 
 def row_positions(attention_mask: Tensor | None, seen: int, embeds: Tensor) -> Tensor:
@@ -45,6 +45,25 @@ def row_lengths(attention_mask: Tensor | None, position_ids: Tensor) -> Tensor:
     return position_ids.amax(-1) + 1
 
 
+def some_row_turns_long(attention_mask: Tensor | None, position_ids: Tensor, seen: int, limit: int) -> bool:
+    """Tell whether a row had at most `limit` tokens when it was cached, and has more now.
+
+    Its cached keys were then turned by the short factors, and the new ones would be by the long.
+
+    Args:
+        attention_mask: As `row_lengths`.
+        position_ids: int64, (batch or 1, new tokens).
+        seen: Tokens in the cache, padding included.
+        limit: The most tokens of a short row.
+    """
+    if not seen or seen + position_ids.shape[-1] <= limit:
+        return False
+    now, before = row_lengths(attention_mask, position_ids), position_ids.amin(-1)
+    if _is_padding(attention_mask):
+        before = attention_mask[:, :seen].sum(-1)
+    return bool(((before <= limit) & (now > limit)).any())
+
+
 def _is_padding(attention_mask: Any) -> TypeGuard[Tensor]:
     """Tell a mask of padding from none, and from the ready-made masks of attention that transformers also passes."""
     return isinstance(attention_mask, Tensor) and attention_mask.ndim == 2
@@ -65,9 +84,11 @@ class Phi3VRotaryEmbedding(nn.Module):
     @property
     def attention_scaling(self) -> float:
         """The factor on cosines and sines: sqrt(1 + ln(stretch) / ln(original length)), LongRoPE's equation 8."""
-        original = self.config.original_max_position_embeddings
-        stretch = self.config.max_position_embeddings / original
-        if self.config.rope_parameters["rope_type"] == "default" or stretch <= 1:
+        rope, original = self.config.rope_parameters, self.config.original_max_position_embeddings
+        if rope.get("attention_factor") is not None:
+            return float(rope["attention_factor"])
+        stretch = rope.get("factor") or self.config.max_position_embeddings / original
+        if rope["rope_type"] == "default" or stretch <= 1:
             return 1.0
         return math.sqrt(1 + math.log(stretch) / math.log(original))
 

@@ -1,22 +1,25 @@
 """From crops to image tokens: CLIP's features, the HD merge with its separators, and the projector."""
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from transformers import CLIPVisionModel
 
+from phi3v_data.tokens import CROP
+
 from .configuration import Phi3VConfig
-from .hd_transform import normalize_tiles, tile_grids
+from .hd_transform import crop_counts, normalize_tiles, tile_grids
 
-__all__ = ["ClipTower", "Phi3VImageEmbedding"]
-
-Grid = tuple[int, int]
-"""Rows and columns of the crops an image is cut into."""
+__all__ = ["ClipTower", "Phi3VImageEmbedding", "split_images"]
 
 
 class ClipTower(nn.Module):
     """CLIP's vision model up to its last layer but one; the attribute's name is the hub's.
 
-    The last layer and `post_layernorm` are in every checkpoint and never used: kept, frozen, not computed.
+    The last layer and `post_layernorm` are in every checkpoint and never used: kept, frozen, not computed. Where
+    processes train together and something trains there all the same, such as an adapter that was put on every layer,
+    one crop passes through for the sake of a gradient of zero, which the others would wait for.
     """
 
     def __init__(self, config: Phi3VConfig) -> None:
@@ -34,7 +37,16 @@ class ClipTower(nn.Module):
         hidden = self.vision_model.pre_layrnorm(self.vision_model.embeddings(pixel_values))
         for layer in self.vision_model.encoder.layers[:-1]:
             hidden = layer(hidden, attention_mask=None)
+        if self._unused_trains():
+            unused = self.vision_model.encoder.layers[-1](hidden[:1], attention_mask=None)
+            hidden = torch.cat((hidden, self.vision_model.post_layernorm(unused)[:0]))
         return hidden[:, 1:]
+
+    def _unused_trains(self) -> bool:
+        unused = (self.vision_model.encoder.layers[-1], self.vision_model.post_layernorm)
+        return _is_trained_together(self) and any(
+            weights.requires_grad for part in unused for weights in part.parameters()
+        )
 
 
 class Phi3VImageEmbedding(nn.Module):
@@ -43,6 +55,7 @@ class Phi3VImageEmbedding(nn.Module):
     def __init__(self, config: Phi3VConfig) -> None:
         super().__init__()
         channels, hidden = 4 * config.vision_config.hidden_size, config.hidden_size
+        self.hidden_size = hidden
         self.img_processor = ClipTower(config)
         self.glb_GN = nn.Parameter(torch.zeros(1, 1, channels))
         self.sub_GN = nn.Parameter(torch.zeros(1, 1, 1, channels))
@@ -63,16 +76,28 @@ class Phi3VImageEmbedding(nn.Module):
         Raises:
             ValueError: the crops are not as many as the sizes say.
         """
-        grids = tile_grids(image_sizes)
-        pixels = _real_crops(pixel_values, image_sizes, grids, self.sub_GN.dtype)
-        patches = _merge_2x2(self.img_processor(pixels))
-        images = patches.split([1 + rows * columns for rows, columns in grids])
-        merged = [self._hd_merge(image, grid) for image, grid in zip(images, grids, strict=True)]
+        patches = _merge_2x2(self.img_processor(_real_crops(pixel_values, image_sizes).to(self.sub_GN.dtype)))
+        images = patches.split(crop_counts(image_sizes))
+        merged = [self._hd_merge(image, grid) for image, grid in zip(images, tile_grids(image_sizes), strict=True)]
         return self.img_projection(torch.cat(merged))
 
-    def _hd_merge(self, crops: Tensor, grid: Grid) -> Tensor:
+    def no_images(self) -> Tensor:
+        """Return the embeddings of no image, (0, hidden); among several processes, as part of a blank image's graph.
+
+        Each process must use every trainable parameter in every step, or the reduction of gradients waits for ever;
+        parameters in shards are put together by all processes at once, whatever is done with them.
+        """
+        parameters = list(self.parameters())
+        is_trained = _is_trained_together(self) and any(parameter.requires_grad for parameter in parameters)
+        is_sharded = any(hasattr(parameter, mark) for parameter in parameters for mark in ("device_mesh", "ds_id"))
+        if is_trained or is_sharded:
+            blank = self.sub_GN.new_zeros((2, 3, CROP, CROP))
+            return self(blank, torch.tensor([[CROP, CROP]]))[:0]
+        return self.sub_GN.new_zeros((0, self.hidden_size))
+
+    def _hd_merge(self, crops: Tensor, grid: tuple[int, int]) -> Tensor:
         """Lay out an image (1 + h * w, 12, 12, 4C) as its tiles' lines, a separator, and its global crop's lines."""
-        tiles = self._lines(_join_tiles(crops[1:], grid))
+        tiles = self._lines(_join_patches(crops[1:], grid))
         return torch.cat((tiles, self.glb_GN[0], self._lines(crops[0])))
 
     def _lines(self, patches: Tensor) -> Tensor:
@@ -86,23 +111,36 @@ def _merge_2x2(features: Tensor) -> Tensor:
     return features.unflatten(1, (12, 2, 12, 2)).transpose(2, 3).flatten(3)
 
 
-def _join_tiles(tiles: Tensor, grid: Grid) -> Tensor:
+def _join_patches(tiles: Tensor, grid: tuple[int, int]) -> Tensor:
     """Put row-major tiles (h * w, 12, 12, 4C) together as one picture (12 * h, 12 * w, 4C)."""
     return tiles.unflatten(0, grid).transpose(1, 2).flatten(2, 3).flatten(0, 1)
 
 
-def _real_crops(pixel_values: Tensor, image_sizes: Tensor, grids: list[Grid], dtype: torch.dtype) -> Tensor:
+def _real_crops(pixel_values: Tensor, image_sizes: Tensor) -> Tensor:
     """Bring the three forms of `pixel_values` to the compact one (crops, 3, 336, 336), without padding."""
     if pixel_values.dtype == torch.uint8:
-        return normalize_tiles(pixel_values, image_sizes, dtype=dtype)
-    counts = [1 + rows * columns for rows, columns in grids]
+        return normalize_tiles(pixel_values, image_sizes)
+    images = split_images(pixel_values, image_sizes)
+    return torch.cat(list(images)) if pixel_values.ndim == 5 else pixel_values
+
+
+def split_images(pixel_values: Tensor, image_sizes: Tensor) -> Sequence[Tensor]:
+    """Split any of the three forms of `pixel_values` into the crops or tiles of each image, padding left out."""
+    counts = crop_counts(image_sizes)
     if pixel_values.ndim == 5:
-        _check_count("images", len(pixel_values), len(grids))
-        pixel_values = torch.cat([image[:count] for image, count in zip(pixel_values, counts, strict=True)])
+        _check_count("images", len(pixel_values), len(counts))
+        return [image[:count] for image, count in zip(pixel_values, counts, strict=True)]
+    if pixel_values.dtype == torch.uint8:
+        counts = [count - 1 for count in counts]
     _check_count("crops", len(pixel_values), sum(counts))
-    return pixel_values.to(dtype)
+    return pixel_values.split(counts)
 
 
 def _check_count(things: str, given: int, needed: int) -> None:
     if given != needed:
         raise ValueError(f"pixel_values holds {given} {things}, but image_sizes describes {needed}")
+
+
+def _is_trained_together(module: nn.Module) -> bool:
+    """Tell whether a step of several processes is on its way, who will reduce their gradients together."""
+    return module.training and torch.is_grad_enabled() and distributed.is_available() and distributed.is_initialized()

@@ -1,5 +1,7 @@
 """A row's logits and answers are its own: whatever it is batched with, padded by, or longer than."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from phi3v_train.model.rope import row_lengths
 from tests.phi3v_train.model import golden
-from tests.phi3v_train.model.rows import alone, batch, image_row, text_row
+from tests.phi3v_train.model.rows import Row, alone, batch, image_row, text_row
 
 LIMIT = 400
 """The length above which rows of these tests get the long factors; an image of one crop has 313 tokens."""
@@ -59,15 +61,13 @@ def test_text_and_images_in_one_batch(model, side):
     assert_rows_are_their_own(model, rows, side)
 
 
-@pytest.mark.parametrize("side", ["left", "right"])
-def test_explicit_positions_change_nothing(model, side):
-    """Generation counts positions from a row's first token, plain forward from the padding's."""
-    inputs = batch([text_row(30), text_row(LIMIT + 5)], side)
-    mask = inputs["attention_mask"]
+def test_positions_that_count_padding_change_nothing_on_the_right(model):
+    """As the published code counts them; on the left they would only differ by rounding."""
+    inputs = batch([text_row(30), text_row(LIMIT + 5)], "right")
+    kept = inputs["attention_mask"].bool()
     with torch.no_grad():
-        plain = model(**inputs).logits
-        counted = model(**inputs, position_ids=(mask.cumsum(-1) - 1).clamp(min=0)).logits
-    torch.testing.assert_close(plain[mask.bool()], counted[mask.bool()], atol=1e-5, rtol=0)
+        counted = model(**inputs, position_ids=torch.arange(LIMIT + 5)[None]).logits
+        torch.testing.assert_close(model(**inputs).logits[kept], counted[kept], atol=1e-5, rtol=0)
 
 
 def test_row_lengths():
@@ -113,15 +113,13 @@ def test_beams_keep_their_images(model, form, options):
         assert answers[index * each : (index + 1) * each].tolist() == expected.tolist()
 
 
-def test_sampled_answers_of_one_prompt(model):
-    answers = model.generate(
-        **batch([image_row(["1x1"], text=12)], "left"),
-        max_new_tokens=3,
-        do_sample=True,
-        num_return_sequences=4,
-        pad_token_id=0,
-    )
-    assert answers.shape[0] == 4
+def test_several_answers_to_one_prompt(model):
+    """Sampling among one token, so that all answers must be the greedy one."""
+    row = image_row(["1x1"], text=12)
+    inputs = batch([row], "left")
+    settings = {"max_new_tokens": 3, "do_sample": True, "top_k": 1, "eos_token_id": None, "pad_token_id": 0}
+    answers = model.generate(**inputs, num_return_sequences=4, **settings)[:, inputs["input_ids"].shape[1] :]
+    assert answers.tolist() == greedy(model, [row], steps=3) * 4
 
 
 def test_a_repetition_penalty_passes_over_images(model):
@@ -152,6 +150,50 @@ def test_generation_from_embeddings_across_the_limit_is_refused(model):
     embeds = model.model.embed_tokens(text_row(LIMIT - 1).ids[None])
     with pytest.raises(ValueError, match=rf"beyond {LIMIT} tokens.*give input_ids"):
         model.generate(inputs_embeds=embeds, max_new_tokens=4, do_sample=False, eos_token_id=None, pad_token_id=0)
+
+
+@pytest.mark.parametrize("options", [{"prompt_lookup_num_tokens": 2}, {"assistant_model": golden.model("a")}])
+def test_assisted_generation_across_the_limit_is_refused(model, options):
+    with pytest.raises(ValueError, match=rf"cannot cross {LIMIT} tokens.* now {LIMIT + 1}"):
+        greedy(model, [text_row(LIMIT - 5)], **options)
+    assert greedy(model, [text_row(LIMIT + 1)], prompt_lookup_num_tokens=2) == greedy(model, [text_row(LIMIT + 1)])
+
+
+def test_a_cache_that_no_longer_holds_is_refused(model):
+    """A loop of one's own over `forward`, which cannot know the tokens that are in the cache."""
+    ids = text_row(LIMIT + 1).ids[None]
+    with torch.no_grad():
+        cache = model(input_ids=ids[:, :-2], use_cache=True).past_key_values
+        last = model(input_ids=ids[:, -2:-1], past_key_values=cache).logits
+        torch.testing.assert_close(last, model(input_ids=ids[:, :-1]).logits[:, -1:], atol=1e-5, rtol=0)
+        with pytest.raises(ValueError, match=rf"beyond {LIMIT} tokens"):
+            model(input_ids=ids[:, -1:], past_key_values=cache)
+
+
+@pytest.mark.parametrize("form", ["padded", "compact", "uint8"])
+@pytest.mark.parametrize("text", [10, LIMIT - 313], ids=["short", "across the limit"])
+def test_a_conversation_goes_on_with_its_cache(model, form, text):
+    """All of it is given again, images too, and only what is new is computed where the cache still holds."""
+    settings = {"max_new_tokens": 4, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    first, new_image = image_row(["1x1"], text=10), image_row(["1x1"], text=text)
+    turn = model.generate(**batch([first], "left", form), return_dict_in_generate=True, **settings)
+    second = Row(
+        torch.cat((turn.sequences[0], new_image.ids)), first.tiles + new_image.tiles, first.sizes + new_image.sizes
+    )
+    inputs = batch([second], "left", form)
+    expected = model.generate(**inputs, **settings)
+    assert model.generate(**inputs, past_key_values=turn.past_key_values, **settings).tolist() == expected.tolist()
+
+
+def test_a_conversation_goes_on_with_text(model):
+    settings = {"max_new_tokens": 4, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    first = image_row(["1x1"], text=10)
+    turn = model.generate(**batch([first], "left"), return_dict_in_generate=True, **settings)
+    inputs = batch([Row(torch.cat((turn.sequences[0], text_row(7).ids)), first.tiles, first.sizes)], "left")
+    expected = model.generate(**inputs, **settings).tolist()
+    for chosen in (inputs, {name: inputs[name] for name in ("input_ids", "attention_mask")}):
+        cache = copy.deepcopy(turn.past_key_values)
+        assert model.generate(**chosen, past_key_values=cache, **settings).tolist() == expected
 
 
 def test_rows_helper_pads_as_it_says():

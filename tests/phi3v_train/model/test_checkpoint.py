@@ -55,6 +55,16 @@ def test_loads_the_embedding_under_either_name(tmp_path, names, case, logits):
         torch.testing.assert_close(model(**case.inputs).logits, logits, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("names", [[EMBEDDING], [ALIAS], [EMBEDDING, ALIAS]], ids=["embed_tokens", "wte", "both"])
+def test_load_state_dict_takes_either_name(names, case, logits):
+    tensors = golden.weights("a")
+    embedding = tensors.pop(EMBEDDING)
+    model = Phi3VForCausalLM(golden.config("a")).eval()
+    model.load_state_dict({**tensors, **dict.fromkeys(names, embedding)})
+    with torch.no_grad():
+        assert torch.equal(model(**case.inputs).logits, logits)
+
+
 @pytest.mark.parametrize("shard_size", ["50GB", "200KB"])
 @pytest.mark.parametrize("names", [[EMBEDDING], [ALIAS]], ids=["embed_tokens", "wte"])
 def test_saves_the_hubs_names(tmp_path, names, shard_size, case, logits):

@@ -6,6 +6,7 @@ import pytest
 from huggingface_hub.errors import StrictDataclassClassValidationError
 
 from phi3v_train.model.configuration import CLIP_VIT_L_336, Phi3VConfig
+from phi3v_train.model.rope import Phi3VRotaryEmbedding
 from tests.phi3v_train.model import prompts
 
 HUB = {
@@ -70,12 +71,26 @@ def test_the_hubs_own_file_comes_back(tmp_path):
 
 
 def test_a_vision_config_replaces_single_fields(tmp_path):
-    vision = {"hidden_size": 768, "num_hidden_layers": 12}  # the defaults of CLIPVisionConfig, which are not ours
+    vision = {
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "attention_dropout": 0.1,
+    }  # mostly the defaults of CLIPVisionConfig, which are not ours
     config = Phi3VConfig.from_pretrained(written(tmp_path, vision_config=vision))
     config.save_pretrained(tmp_path / "saved")
     for read in (config, Phi3VConfig.from_pretrained(tmp_path / "saved")):
         assert (read.vision_config.hidden_size, read.vision_config.num_hidden_layers) == (768, 12)
+        assert read.vision_config.attention_dropout == 0.1
         assert read.vision_config.intermediate_size == CLIP_VIT_L_336["intermediate_size"]
+
+
+def test_a_given_attention_factor_counts(tmp_path):
+    config = Phi3VConfig.from_pretrained(
+        written(tmp_path, rope_scaling={**HUB["rope_scaling"], "attention_factor": 1.5})
+    )
+    config.save_pretrained(tmp_path / "saved")
+    for read in (config, Phi3VConfig.from_pretrained(tmp_path / "saved")):
+        assert Phi3VRotaryEmbedding(read).attention_scaling == 1.5
 
 
 def test_the_defaults_are_the_published_sizes():
@@ -92,6 +107,9 @@ def test_the_defaults_are_the_published_sizes():
         ({"embd_layer": {"hd_transform_order": "glb_sub"}}, "'hd_transform_order': 'glb_sub'"),
         ({"rope_scaling": {**HUB["rope_scaling"], "long_factor": [1.0]}}, "long_factor must be a list of 8 numbers"),
         ({"rope_scaling": {"type": "su", "short_factor": [1.0] * 8}}, "long_factor must be a list of 8 numbers"),
+        ({"rope_scaling": {**HUB["rope_scaling"], "short_mscale": 1.1}}, "short_mscale is unknown"),
+        ({"partial_rotary_factor": 0.5}, "16 dimensions is rotated"),
+        ({"head_dim": 32}, "16 dimensions is rotated"),
         ({"rope_scaling": {**HUB["rope_scaling"], "type": "linear"}}, "'linear'; known are 'su' and 'longrope'"),
     ],
 )

@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from safetensors.torch import load_file
+from transformers.models.clip.modeling_clip import CLIPMLP
+from transformers.models.phi3.modeling_phi3 import Phi3MLP
 
 from tests.phi3v_train.model import golden
+from tests.phi3v_train.model.adapters import DECODER_LORA, VISION_LORA, adapted
 from tests.phi3v_train.model.rows import alone, batch, image_row, text_row
-
-DECODER_LORA = ["qkv_proj", "o_proj", "down_proj", "gate_up_proj", "lm_head"]
-VISION_LORA = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2", "img_projection.0", "img_projection.2"]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +85,18 @@ def test_crops_that_do_not_match_the_sizes(model, form, message):
         model(**inputs)
 
 
+def test_no_images_at_all_are_no_images(model):
+    ids = text_row(6).ids[None]
+    empty = {"pixel_values": torch.zeros(0, 3, 336, 336), "image_sizes": torch.zeros(0, 2, dtype=torch.long)}
+    assert torch.equal(logits(model, {"input_ids": ids, **empty}), logits(model, {"input_ids": ids}))
+
+
+def test_text_compiles_to_one_graph(model):
+    ids = text_row(6).ids[None]
+    explained = torch._dynamo.explain(model)(input_ids=ids, use_cache=False)
+    assert explained.graph_break_count == 0, explained.break_reasons
+
+
 def test_neither_ids_nor_embeddings_or_both(model):
     ids = text_row(4).ids[None]
     for inputs in ({}, {"input_ids": ids, "inputs_embeds": model.model.embed_tokens(ids)}):
@@ -124,11 +136,16 @@ def test_only_the_logits_asked_for(model):
 def gradients(model, rows, checkpointing=None):
     """The gradients of one step; `checkpointing`: none, or whether it is the reentrant kind."""
     model.train()
+    runs = []
+    for part in model.modules():
+        if isinstance(part, (Phi3MLP, CLIPMLP)):
+            part.register_forward_pre_hook(lambda part, _: runs.append(part))
     if checkpointing is not None:
         model.activation_checkpointing_enable({"use_reentrant": checkpointing})
     inputs = batch(rows, "right")
     labels = inputs["input_ids"].masked_fill((inputs["input_ids"] < 0) | (inputs["attention_mask"] == 0), -100)
     model(**inputs, labels=labels).loss.backward()
+    assert {runs.count(part) for part in runs} == {1 if checkpointing is None else 2}
     return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
 
 
@@ -136,14 +153,6 @@ def gradients(model, rows, checkpointing=None):
 def test_gradient_checkpointing_changes_no_gradient(rows, reentrant):
     expected = gradients(golden.model("a"), rows)
     torch.testing.assert_close(gradients(golden.model("a"), rows, reentrant), expected, atol=1e-6, rtol=1e-4)
-
-
-def adapted(seed=0):
-    """Model `a` with adapters on every name the recipe adapts, all of them in use."""
-    torch.manual_seed(seed)
-    model = golden.model("a")
-    config = LoraConfig(r=4, target_modules=[*DECODER_LORA, *VISION_LORA], init_lora_weights=False)
-    return get_peft_model(model, config)
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
