@@ -2,9 +2,9 @@
 
     python benchmarks/real_size.py path/to/phi3v_hub_files build/real_size
 
-The first folder holds the published `config.json`, tokenizer and processor files; the second gets 8.3 GB of random
-bfloat16 weights and is removed at the end. Writing and answering are processes of their own; each prints its seconds
-and the most memory it held.
+The first folder holds the published `config.json`, tokenizer and processor files; the second, new or empty, gets 8.3 GB
+of random bfloat16 weights in a folder of their own, which is removed at the end. Writing and answering are processes of
+their own; each prints its seconds and the most memory it held.
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ import argparse
 import os
 import platform
 import resource
-import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from image_processing import draw_page
 from transformers import AutoConfig, AutoModelForCausalLM, AutoProcessor
 
 import phi3v_train.model  # noqa: F401  # registers the classes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def write(source: Path, target: Path) -> None:
@@ -53,6 +58,19 @@ def answer(source: Path, target: Path) -> None:
     print(f"random weights say {processor.batch_decode(ids[:, inputs['input_ids'].shape[1] :])}")
 
 
+@contextmanager
+def make_folder(target: Path) -> Iterator[str]:
+    """Yield a folder inside the target; remove it afterwards, and the target if it was not there."""
+    made = not target.exists()
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=target) as folder:
+            yield folder
+    finally:
+        if made:
+            target.rmdir()
+
+
 class timed:
     """Print the seconds that a block took, and the most memory the process has held."""
 
@@ -77,14 +95,12 @@ def main() -> None:
     if arguments.phase:
         {"write": write, "answer": answer}[arguments.phase](arguments.source, arguments.target)
         return
+    if arguments.target.exists() and any(arguments.target.iterdir()):
+        parser.error(f"{arguments.target} is not empty: give another folder")
     print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}")
-    try:
+    with make_folder(arguments.target) as folder:
         for phase in ("write", "answer"):
-            subprocess.run(
-                [sys.executable, __file__, str(arguments.source), str(arguments.target), "--phase", phase], check=True
-            )
-    finally:
-        shutil.rmtree(arguments.target, ignore_errors=True)
+            subprocess.run([sys.executable, __file__, str(arguments.source), folder, "--phase", phase], check=True)
 
 
 if __name__ == "__main__":

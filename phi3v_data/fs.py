@@ -1,11 +1,13 @@
-"""Files and folders that appear whole or not at all, and what a full disk looks like."""
+"""Files that appear whole or not at all, folders that change as one, and what a full disk looks like."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
+import json
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["explain_os_error", "is_disk_full", "sync_folder", "write_atomic", "write_folder"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_WORK = ".phi3v-writing"
 
 
 def is_disk_full(error: OSError) -> bool:
@@ -48,28 +51,92 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
 
 
 @contextmanager
-def write_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside `path` that takes its place, whole, when the block has filled it without an error.
+def write_folder(path: Path, *, last: str) -> Iterator[Path]:
+    """Yield a folder inside `path` whose content replaces that of `path` when the block ends without an error.
 
-    What was at `path` stays until then, and is gone afterwards: whether it may be is for the caller to decide.
+    `last` is the file without which the others are nothing. A reader finds it with all that was there, or with all
+    that is new; during the moves it is missing. An error leaves what was there. A kill or a power cut may leave a part,
+    without `last`, and the rest in the hidden folder: the next call puts back what was there before it does anything
+    else. `path` itself stays the folder that it is, so it may be a mount point or the folder that a shell is in.
+
+    Raises:
+        BlockingIOError: Another process is writing the folder.
+        OSError: The system refuses something.
     """
-    path = path.resolve()
-    new, old = (path.with_name(f".{path.name}.{state}") for state in ("new", "old"))
-    for left_behind in (new, old):  # by a run that was killed
-        shutil.rmtree(left_behind, ignore_errors=True)
-    new.mkdir(parents=True)
+    made = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    work = path / _WORK
+    with _only_writer(path):
+        try:
+            _put_back(path, last)  # what a killed run left in pieces
+            work.mkdir(exist_ok=True)
+            (work / "new").mkdir()
+            yield work / "new"
+            _move_up(path, last)
+        finally:
+            _put_back(path, last)
+            if made:
+                with suppress(OSError):  # it holds something, as it should
+                    path.rmdir()
+
+
+@contextmanager
+def _only_writer(path: Path) -> Iterator[None]:
+    """Hold a folder; the kernel lets go of it when the process ends, however it ends."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        yield new
-        for entry in (*new.rglob("*"), new):
-            sync_folder(entry)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
+        _lock(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        error.strerror, error.filename = "another run is writing there, wait for it or choose another folder", str(path)
         raise
-    if path.exists():
-        path.rename(old)
-    new.rename(path)
-    sync_folder(path.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    except OSError:  # a file system without locks on folders, such as NFS: two runs at once may both fail
+        return
+
+
+def _move_up(path: Path, last: str) -> None:
+    """Replace the content of a folder by that of its `new`: `last` goes first and comes last."""
+    new, old = path / _WORK / "new", path / _WORK / "old"
+    for entry in (*new.rglob("*"), new):
+        sync_folder(entry)
+    old.mkdir()
+    names = [entry.name for entry in _order(new, last)]
+    write_atomic(path / _WORK / "names", json.dumps(names).encode())
+    for entry in reversed(_order(path, last)):
+        entry.rename(old / entry.name)
+    for name in names:
+        (new / name).rename(path / name)
+    sync_folder(path)
+
+
+def _put_back(path: Path, last: str) -> None:
+    """Undo `_move_up` unless it has come to its end, which an empty `new` tells; then remove the hidden folder.
+
+    Every step may be the last one before a kill, and is then repeated.
+    """
+    new, old, names = (path / _WORK / name for name in ("new", "old", "names"))
+    if new.is_dir() and any(new.iterdir()):
+        for name in json.loads(names.read_bytes()) if names.exists() else ():
+            if (path / name).exists() and not (new / name).exists():
+                (path / name).rename(new / name)
+        names.unlink(missing_ok=True)  # from here on such a name in `path` is one of the old
+        for entry in _order(old, last) if old.is_dir() else ():
+            entry.rename(path / entry.name)
+        sync_folder(path)
+    shutil.rmtree(path / _WORK, ignore_errors=True)
+
+
+def _order(folder: Path, last: str) -> list[Path]:
+    """Return what a folder holds besides the hidden one, `last` at the end."""
+    entries = (entry for entry in folder.iterdir() if entry.name != _WORK)
+    return sorted(entries, key=lambda entry: (entry.name == last, entry.name))
 
 
 def sync_folder(folder: Path) -> None:

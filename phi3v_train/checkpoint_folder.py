@@ -1,4 +1,4 @@
-"""The folder of a checkpoint: written whole or not at all, and replaced only if it holds a checkpoint."""
+"""The folder of a checkpoint: filled whole or not at all, and emptied only of a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,48 +16,70 @@ if TYPE_CHECKING:
 
 __all__ = ["write_checkpoint"]
 
+_CONFIG = "config.json"
 _SUFFIXES = {".jinja", ".json", ".safetensors"}
 
 
 @contextmanager
 def write_checkpoint(directory: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a folder to save a checkpoint in; it becomes `directory` when the block ends without an error.
+    """Yield a folder to save a checkpoint in; `directory` holds it when the block ends without an error.
+
+    At any moment `directory` holds what it did, the new checkpoint, or no `config.json`: never one that is in part
+    old. An error leaves what was there; after a kill that is put back by the next call.
 
     Args:
-        directory: The folder to make; it must be empty or not there.
+        directory: The folder to fill; it must be empty or not there.
         overwrite: Whether it may hold a Phi-3.5-vision checkpoint, which is replaced.
 
     Raises:
         UsageError: The folder holds something, or with `overwrite` something besides a checkpoint.
-        CannotRun: The folder cannot be written.
+        CannotRun: The folder cannot be written, or another process is writing it.
     """
     from safetensors import SafetensorError
 
+    before = _identity(directory)
     try:
-        _check_free(directory, overwrite)
-        with write_folder(directory) as folder:
+        with write_folder(directory, last=_CONFIG) as folder:
+            before = _identity(directory)  # what a killed run had moved is back
+            _check_free(directory, set(directory.iterdir()) - set(folder.parents), overwrite)
             yield folder
             for file in folder.glob("*.safetensors"):  # made so that nobody else may read them
                 file.chmod(folder.stat().st_mode & 0o666)
     except (OSError, SafetensorError) as error:
         raise CannotRun(_explain(error, directory)) from error
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            error.add_note(_how_to_go_on(directory, before))
+        raise
 
 
-def _check_free(directory: Path, overwrite: bool) -> None:
-    if not directory.exists() or not any(directory.iterdir()):
+def _identity(directory: Path) -> int | None:
+    """Return what tells one `config.json` from another that took its place."""
+    config = directory / _CONFIG
+    return config.stat().st_ino if config.exists() else None
+
+
+def _how_to_go_on(directory: Path, before: int | None) -> str:
+    if _identity(directory) in (before, None):
+        return f"{directory} is as it was: run the same command again."
+    return f"{directory} holds the new checkpoint: nothing is left to do."
+
+
+def _check_free(directory: Path, entries: set[Path], overwrite: bool) -> None:
+    if not entries:
         return
     if not overwrite:
         raise UsageError(f"{directory} is not empty: give another folder, or --overwrite to replace a checkpoint there")
-    if not _is_checkpoint(directory):
+    if not _is_checkpoint(directory, entries):
         raise UsageError(f"{directory} holds more or other than a Phi-3.5-vision checkpoint: it is not replaced")
 
 
-def _is_checkpoint(directory: Path) -> bool:
-    """Tell whether a folder holds a checkpoint of this model and nothing else."""
-    if any(entry.is_dir() or entry.suffix not in _SUFFIXES for entry in directory.iterdir()):
+def _is_checkpoint(directory: Path, entries: set[Path]) -> bool:
+    """Tell whether a folder that holds these entries holds a checkpoint of this model and nothing else."""
+    if any(entry.is_dir() or entry.suffix not in _SUFFIXES for entry in entries):
         return False
     try:
-        config = json.loads((directory / "config.json").read_bytes())
+        config = json.loads((directory / _CONFIG).read_bytes())
     except (OSError, ValueError):
         return False
     return isinstance(config, dict) and config.get("model_type") == "phi3_v"

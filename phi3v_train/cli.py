@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from phi3v_data import __version__
 from phi3v_data.program import BOTH_SPELLINGS, run_program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["cli", "main"]
 
@@ -49,17 +52,29 @@ def new_tiny(directory: Path, seed: int, max_shard_size: str, overwrite: bool) -
 
     It has all that the published one has but its size, so that everything can be tried out without a download.
     """
-    from phi3v_train.model.tiny import write_tiny
+    with _nothing_written_if_interrupted():
+        from phi3v_train.model.tiny import write_tiny
 
-    _hide_progress_bars_from_files()
-    model = write_tiny(directory, seed=seed, max_shard_size=max_shard_size, overwrite=overwrite)
+        _hide_progress_bars_from_files()
+        model = write_tiny(directory, seed=seed, max_shard_size=max_shard_size, overwrite=overwrite)
     size = sum(file.stat().st_size for file in directory.iterdir())
     code = (
         "import phi3v_train.model, transformers; "
-        f"print(transformers.AutoModelForCausalLM.from_pretrained({json.dumps(str(directory))}))"
+        f"print(transformers.AutoModelForCausalLM.from_pretrained({str(directory)!r}))"
     )
     click.echo(f"Wrote {directory}: {model.num_parameters():,} random parameters, {size / 1e6:.1f} MB.")
     click.echo(f"Next: python -c {shlex.quote(code)}")
+
+
+@contextmanager
+def _nothing_written_if_interrupted() -> Iterator[None]:
+    """Say so on an interruption that came before any writing; the writing itself says how far it came."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and not getattr(error, "__notes__", None):
+            error.add_note("Nothing was written: run the same command again.")
+        raise
 
 
 def _hide_progress_bars_from_files() -> None:

@@ -16,6 +16,7 @@ from phi3v_train.checkpoint_folder import write_checkpoint
 from tests.helpers import snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 KILLED = """
@@ -33,6 +34,19 @@ def fill(directory: Path, *, overwrite: bool = False, **fields: object) -> None:
     """Write a checkpoint that is a `config.json` alone."""
     with write_checkpoint(directory, overwrite=overwrite) as folder:
         (folder / "config.json").write_text(json.dumps({"model_type": "phi3_v", **fields}))
+
+
+def interrupted_after(count: int, error: BaseException) -> Callable[[Path, Path], Path]:
+    """Return a `Path.rename` whose call number `count` raises when it is done."""
+    calls = iter(range(1, 100))
+
+    def rename(path: Path, target: Path) -> Path:
+        path.replace(target)
+        if next(calls) == count:
+            raise error
+        return target
+
+    return rename
 
 
 def test_a_new_or_empty_folder_is_filled(tmp_path: Path) -> None:
@@ -99,9 +113,42 @@ def test_a_kill_leaves_what_was_there(tmp_path: Path, replaced: bool) -> None:
         fill(tmp_path / "c")
     done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "c"], check=False)
     assert done.returncode == -signal.SIGKILL
-    assert (tmp_path / "c").exists() == replaced
-    fill(tmp_path / "c", overwrite=True, seed=3)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["c"]
+    assert (tmp_path / "c" / "config.json").exists() == replaced
+    fill(tmp_path / "c", overwrite=replaced, seed=3)
+    assert set(snapshot(tmp_path)) == {"c/config.json"}
+    assert b'"seed": 3' in snapshot(tmp_path)["c/config.json"]
+
+
+@pytest.mark.parametrize(
+    ("renames", "says"),
+    [
+        (None, "{} is as it was: run the same command again."),
+        (1, "{} is as it was: run the same command again."),
+        (2, "{} holds the new checkpoint: nothing is left to do."),
+    ],
+)
+def test_an_interruption_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int | None, says: str
+) -> None:
+    fill(tmp_path / "c", seed=1)
+    before = snapshot(tmp_path)
+    error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt) as caught, write_checkpoint(tmp_path / "c", overwrite=True) as folder:
+        (folder / "config.json").write_text("new")
+        if renames is None:
+            raise error
+        monkeypatch.setattr("pathlib.Path.rename", interrupted_after(renames, error))
+    assert caught.value.__notes__ == [says.format(tmp_path / "c")]
+    assert (snapshot(tmp_path) == before) == ("as it was" in says)
+    assert set(snapshot(tmp_path)) == {"c/config.json"}
+
+
+def test_a_second_run_at_once_fails_and_disturbs_nothing(tmp_path: Path) -> None:
+    with write_checkpoint(tmp_path / "c") as folder:
+        (folder / "config.json").write_text("first")
+        with pytest.raises(CannotRun, match="c cannot be written: another run is writing there, wait for it or"):
+            fill(tmp_path / "c", overwrite=True)
+    assert snapshot(tmp_path) == {"c/config.json": b"first"}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import resource
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -40,17 +42,68 @@ def test_version_and_help() -> None:
     assert not any(f'"{name}"' in loaded for name in ("torch", "transformers", "numpy", "pydantic", "rich"))
 
 
-def test_new_tiny_says_what_it_wrote_and_what_comes_next(tmp_path: Path) -> None:
-    folder = tmp_path / "my tiny one's"
+INTERRUPTED = """
+import os, sys
+from phi3v_data import extras
+from phi3v_train import checkpoint_folder
+from phi3v_train.cli import main
+
+number, when = int(sys.argv[1]), sys.argv[2]
+
+def interrupted(*_, **__):
+    os.kill(os.getpid(), number)
+
+if when == "before writing":
+    extras.require = interrupted
+else:
+    checkpoint_folder._check_free = interrupted
+sys.argv = ["phi3v-train", "new-tiny", "tiny", "--overwrite"]
+main()
+"""
+
+
+@pytest.mark.parametrize("name", ["my tiny one's", 'ユー "ü"', "back\\slash $HOME `x` !"])
+def test_new_tiny_says_what_it_wrote_and_what_comes_next(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
     done = train("new-tiny", folder, "--max-shard-size", "100KB", "--seed", "3")
     wrote, following = done.stdout.splitlines()
     size = sum(map(len, snapshot(folder).values())) / 1e6
     assert wrote == f"Wrote {folder}: 204,064 random parameters, {size:.1f} MB."
     assert done.stderr == ""
     assert len(list(folder.glob("*.safetensors"))) > 1
-    label, python, *args = shlex.split(following)
-    assert (label, python) == ("Next:", "python")
-    assert run_python(*args).stdout.startswith("Phi3VForCausalLM(")
+    assert following.startswith("Next: python -c ") and following.isascii() == name.isascii()
+    shell = following.removeprefix("Next: ").replace("python", shlex.quote(sys.executable), 1)
+    pasted = subprocess.run(["/bin/sh", "-c", shell], capture_output=True, text=True, check=True)
+    assert pasted.stdout.startswith("Phi3VForCausalLM(")
+
+
+def test_new_tiny_fills_the_folder_it_is_called_in(tmp_path: Path) -> None:
+    here = tmp_path.stat().st_ino
+    done = train("new-tiny", ".", cwd=tmp_path)
+    size = sum(map(len, snapshot(tmp_path).values())) / 1e6
+    assert done.stdout.startswith(f"Wrote .: 204,064 random parameters, {size:.1f} MB.\n") and size > 0.5
+    assert (tmp_path / "config.json").exists() and tmp_path.stat().st_ino == here
+
+
+def test_new_tiny_fills_a_mount_point(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    mount = 'mount -t tmpfs none disk && "$0" -m phi3v_train new-tiny disk && test -e disk/config.json'
+    command = ["unshare", "--user", "--map-root-user", "--mount", "/bin/sh", "-c", mount, sys.executable]
+    if shutil.which("unshare") is None or subprocess.run([*command[:4], "true"], check=False).returncode:
+        pytest.skip("this system lets nobody mount")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("when", "says"), [("before writing", "Nothing was written"), ("while writing", "tiny is as it was")]
+)
+def test_an_interruption_says_how_to_go_on(tmp_path: Path, number: int, code: int, when: str, says: str) -> None:
+    done = run_python("-c", INTERRUPTED, str(int(number)), when, code=code, cwd=tmp_path)
+    word = {130: "Interrupted", 143: "Terminated"}[code]
+    assert done.stderr.strip() == f"{word}. {says}: run the same command again."
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
