@@ -177,6 +177,11 @@ def test_the_recipes_adapter_names_resolve():
     assert len(adapters) == 2 * 4 + 1 + 3 * 6 + 2
 
 
+def test_adapters_can_be_kept_off_the_unused_layer():
+    names = [name for name, _ in adapted(exclude=r".*encoder\.layers\.2\..*").named_parameters() if "lora_A" in name]
+    assert len(names) == 2 * 4 + 1 + 2 * 6 + 2
+
+
 def test_an_adapter_survives_save_and_load(tmp_path, rows):
     inputs, model = batch(rows, "right"), adapted().eval()
     model.save_pretrained(tmp_path, save_embedding_layers=False)
