@@ -123,7 +123,7 @@ def end_to_end() -> Iterator[Pair]:
 
 
 def main() -> None:
-    """Print one line per quantity."""
+    """Print one line per quantity; exit 1 where one is beyond its tolerance."""
     compared: dict[str, list[tuple[Tensor, Tensor, float]]] = {}
     for part in (pixels, images, forward, training, generation, end_to_end):
         for quantity, reference, ours, tolerance in part():
@@ -135,6 +135,7 @@ def main() -> None:
     )
     print("| quantity | values | reference | ours | largest difference | tolerance |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    beyond = []
     for quantity, pairs in compared.items():
         reference, ours = (torch.cat([pair[side] for pair in pairs]) for side in (0, 1))
         difference = (reference - ours).abs()
@@ -143,6 +144,10 @@ def main() -> None:
             f"| {quantity} | {len(ours):,} | {reference[worst]:.7g} | {ours[worst]:.7g} | {difference[worst]:.1e} "
             f"| {pairs[0][2]:g} |"
         )
+        if difference[worst] > pairs[0][2]:
+            beyond.append(quantity)
+    if beyond:
+        raise SystemExit(f"beyond the tolerance: {', '.join(beyond)}")
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def _put_back(path: Path, last: str) -> None:
     """
     new, old, names = (path / _WORK / name for name in ("new", "old", "names"))
     if new.is_dir() and any(new.iterdir()):
-        for name in json.loads(names.read_bytes()) if names.exists() else ():
+        for name in map(os.path.basename, json.loads(names.read_bytes()) if names.exists() else ()):
             if (path / name).exists() and not (new / name).exists():
                 (path / name).rename(new / name)
         names.unlink(missing_ok=True)  # from here on such a name in `path` is one of the old

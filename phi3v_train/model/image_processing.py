@@ -1,28 +1,21 @@
 """The image processor of Phi-3.5-vision: images of any kind to the crops that the model reads."""
 
-import os
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import torch
-from PIL import Image, ImageColor
+from PIL import Image
 from torch import Tensor
 from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
-from phi3v_data.errors import DataError
-from phi3v_data.tokens import CROP, ImpossibleSize, hd_size, image_tokens
+from phi3v_data.tokens import CROP, TOKENS_PER_CROP, image_tokens
 
-from .hd_transform import IMAGE_MEAN, IMAGE_STD, hd_image, normalize_crops, split_tiles, to_rgb
+from .hd_transform import IMAGE_MEAN, IMAGE_STD, hd_image, normalize_crops, split_tiles
+from .image_inputs import UnreadableImage, as_rgb, check_fixed, colour, crop_limit, named_images, padded_size
 
 __all__ = ["Phi3VImageProcessor", "Phi3VImagesKwargs", "UnreadableImage"]
-
-_TOKENS_PER_CROP = 144
-
-
-class UnreadableImage(DataError, OSError):
-    """Pillow cannot decode an image."""
 
 
 class Phi3VImagesKwargs(TypedDict, total=False):
@@ -35,6 +28,16 @@ class Phi3VImagesKwargs(TypedDict, total=False):
     pad_crops: bool
     exif_orientation: bool
     alpha_background: str | list[int] | tuple[int, int, int] | None
+
+
+class _Options(NamedTuple):
+    """What a call may set for itself."""
+
+    num_crops: int
+    do_normalize: bool
+    pad_crops: bool
+    exif_orientation: bool
+    alpha_background: tuple[int, int, int] | None
 
 
 class Phi3VImageProcessor(BaseImageProcessor):
@@ -67,7 +70,7 @@ class Phi3VImageProcessor(BaseImageProcessor):
         self,
         *,
         num_crops: int = 4,
-        num_img_tokens: int = _TOKENS_PER_CROP,
+        num_img_tokens: int = TOKENS_PER_CROP,
         image_mean: Sequence[float] = IMAGE_MEAN,
         image_std: Sequence[float] = IMAGE_STD,
         do_convert_rgb: bool = True,
@@ -80,13 +83,12 @@ class Phi3VImageProcessor(BaseImageProcessor):
         for not_ours in ("auto_map", "image_processor_type"):
             kwargs.pop(not_ours, None)
         super().__init__(**kwargs)
-        _check_given(num_img_tokens, do_convert_rgb, image_mean, image_std)
-        self.num_crops, self.num_img_tokens = num_crops, num_img_tokens
+        check_fixed(num_img_tokens, do_convert_rgb, image_mean, image_std)
+        self.num_img_tokens, self.do_convert_rgb = num_img_tokens, do_convert_rgb
         self.image_mean, self.image_std = list(image_mean), list(image_std)
-        self.do_convert_rgb, self.do_normalize, self.pad_crops = do_convert_rgb, do_normalize, pad_crops
-        self._check(num_crops, do_normalize, pad_crops)
-        self.exif_orientation = exif_orientation
-        self.alpha_background = None if alpha_background is None else _colour(alpha_background)
+        options = self._checked(num_crops, do_normalize, pad_crops, exif_orientation, alpha_background)
+        self.num_crops, self.do_normalize, self.pad_crops = options[:3]
+        self.exif_orientation, self.alpha_background = options[3:]
 
     def __call__(self, images: Any, *args: Any, **kwargs: Any) -> BatchFeature:
         """Cut images into crops: `preprocess`, under the name that transformers calls."""
@@ -99,15 +101,19 @@ class Phi3VImageProcessor(BaseImageProcessor):
         num_crops: int | None = None,
         do_normalize: bool | None = None,
         pad_crops: bool | None = None,
+        exif_orientation: bool | None = None,
+        alpha_background: str | Sequence[int] | None = None,
         return_tensors: str | None = None,
     ) -> BatchFeature:
         """Cut images into crops.
 
         Args:
             images: A Pillow image, a uint8 array of shape (height, width, 3) or (height, width), or a list of them.
-            num_crops: Instead of the processor's own, as are the next two.
+            num_crops: Instead of the processor's own, which None leaves as it is set, as with the next four.
             do_normalize: Likewise.
             pad_crops: Likewise.
+            exif_orientation: Likewise.
+            alpha_background: Likewise.
             return_tensors: "np" for numpy arrays; "pt" or nothing for tensors.
 
         Returns:
@@ -124,23 +130,24 @@ class Phi3VImageProcessor(BaseImageProcessor):
             TypeError: Something is not an image.
             ValueError: There is no image, an array is not of that type and shape, or an option is not possible.
         """
-        num_crops = self.num_crops if num_crops is None else num_crops
-        do_normalize = self.do_normalize if do_normalize is None else do_normalize
-        pad_crops = self.pad_crops if pad_crops is None else pad_crops
-        self._check(num_crops, do_normalize, pad_crops)
-        named = [(name, self._to_rgb(image, name)) for name, image in _named(images)]
-        sizes = [_padded_size(image, name, num_crops) for name, image in named]
-        pictures = [image for _, image in named]
+        given: dict[str, Any] = {"num_crops": num_crops, "do_normalize": do_normalize, "pad_crops": pad_crops}
+        given |= {"exif_orientation": exif_orientation, "alpha_background": alpha_background}
+        own = {name: getattr(self, name) for name, value in given.items() if value is None}
+        options = self._checked(**{**given, **own})
+        decoded = [(name, as_rgb(image, name, *options[3:])) for name, image in named_images(images)]
+        sizes = [padded_size(image, name, options.num_crops) for name, image in decoded]
+        pictures = [image for _, image in decoded]
         data = {
-            "pixel_values": self._pixels(pictures, sizes, num_crops, do_normalize, pad_crops),
+            "pixel_values": self._pixels(pictures, sizes, options),
             "image_sizes": torch.tensor([(height, width) for width, height in sizes]),
-            "num_img_tokens": [image_tokens(*image.size, num_crops) for image in pictures],
+            "num_img_tokens": [image_tokens(*image.size, options.num_crops) for image in pictures],
         }
         return BatchFeature(data, tensor_type=return_tensors, skip_tensor_conversion=["num_img_tokens"])
 
-    def _check(self, num_crops: int, do_normalize: bool, pad_crops: bool) -> None:
-        if not isinstance(num_crops, int) or num_crops < 1:
-            raise ValueError(f"num_crops is {num_crops}; it must be a whole number of at least 1")
+    def _checked(
+        self, num_crops: Any, do_normalize: bool, pad_crops: bool, exif_orientation: bool, alpha_background: Any
+    ) -> _Options:
+        """Return options as they are used, if they are possible and go together."""
         if pad_crops and not do_normalize:
             raise ValueError(
                 "pad_crops is True and do_normalize is False: raw tiles are never padded; set pad_crops=False or "
@@ -151,84 +158,21 @@ class Phi3VImageProcessor(BaseImageProcessor):
                 "do_normalize is False, and image_mean and image_std are not CLIP's, by which the model normalises raw "
                 "tiles; set do_normalize=True"
             )
+        background = None if alpha_background is None else colour(alpha_background)
+        return _Options(crop_limit(num_crops), do_normalize, pad_crops, exif_orientation, background)
 
-    def _to_rgb(self, image: Any, name: str) -> Image.Image:
-        picture = _as_picture(image, name)
-        try:
-            return to_rgb(picture, exif_orientation=self.exif_orientation, alpha_background=self.alpha_background)
-        except Exception as error:  # a file's fault comes out of Pillow as any of half a dozen types
-            reason = str(error) or f"{type(error).__name__}, as when its file is closed before it is used"
-            raise UnreadableImage(f"{name} cannot be read: {reason}") from error
-
-    def _pixels(
-        self,
-        images: Sequence[Image.Image],
-        sizes: Sequence[tuple[int, int]],
-        num_crops: int,
-        do_normalize: bool,
-        pad_crops: bool,
-    ) -> Tensor:
+    def _pixels(self, images: Sequence[Image.Image], sizes: Sequence[tuple[int, int]], options: _Options) -> Tensor:
         counts = [width // CROP * (height // CROP) for width, height in sizes]
-        values, targets = _allocate(counts, num_crops if pad_crops else None, do_normalize)
+        padded_to = options.num_crops if options.pad_crops else None
+        values, targets = _allocate(counts, padded_to, options.do_normalize)
         for image, target in zip(images, targets, strict=True):
-            pixels = hd_image(image, num_crops)
-            if do_normalize:
+            pixels = hd_image(image, options.num_crops)
+            if options.do_normalize:
                 normalize_crops(pixels, target, self.image_mean, self.image_std)
             else:
                 tiles = split_tiles(pixels)
                 target.unflatten(0, tiles.shape[:2]).copy_(tiles)
         return values
-
-
-def _check_given(tokens: int, do_convert_rgb: bool, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Check what the checkpoint fixes."""
-    if tokens != _TOKENS_PER_CROP or not do_convert_rgb:
-        raise ValueError(
-            f"num_img_tokens is {tokens} and do_convert_rgb is {do_convert_rgb}; the model reads RGB and takes "
-            f"{_TOKENS_PER_CROP} tokens for a crop"
-        )
-    if len(mean) != 3 or len(std) != 3:
-        raise ValueError(f"image_mean is {mean} and image_std is {std}; give one value each for red, green and blue")
-
-
-def _colour(value: str | Sequence[int]) -> tuple[int, int, int]:
-    """Return red, green and blue of a colour's name or values."""
-    colour = ImageColor.getrgb(value) if isinstance(value, str) else tuple(value)
-    if len(colour) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in colour):
-        raise ValueError(f"alpha_background is {value!r}; give a colour's name or three numbers from 0 to 255")
-    return colour
-
-
-def _named(images: Any) -> list[tuple[str, Any]]:
-    """List images with what to call each in an error: its file, where Pillow knows it, or its place."""
-    listed = list(images) if isinstance(images, (list, tuple)) else [images]
-    if not listed:
-        raise ValueError("there are no images in the list")
-    files = [getattr(image, "filename", "") for image in listed]
-    return [
-        (os.fsdecode(file) if file else f"image {number} of {len(listed)}", image)
-        for number, (file, image) in enumerate(zip(files, listed, strict=True), 1)
-    ]
-
-
-def _as_picture(image: Any, name: str) -> Image.Image:
-    if isinstance(image, Image.Image):
-        return image
-    if not isinstance(image, np.ndarray):
-        raise TypeError(f"{name} is a {type(image).__name__}; give Pillow images or uint8 arrays")
-    if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
-        raise ValueError(
-            f"{name} is an array of {image.dtype} and shape {image.shape}; "
-            "give uint8 and (height, width, 3) or (height, width)"
-        )
-    return Image.fromarray(image)
-
-
-def _padded_size(image: Image.Image, name: str, num_crops: int) -> tuple[int, int]:
-    try:
-        return hd_size(*image.size, num_crops)
-    except ImpossibleSize as error:
-        raise ImpossibleSize(f"{name}: {error}") from None
 
 
 def _allocate(counts: Sequence[int], padded_to: int | None, do_normalize: bool) -> tuple[Tensor, Sequence[Tensor]]:

@@ -213,15 +213,8 @@ class Phi3VForCausalLM(Phi3VPreTrainedModel, Phi3VGenerationMixin):
         """Predict the next token at each position.
 
         Args:
-            input_ids: as `Phi3VModel.forward`, like the other inputs.
-            attention_mask: see there.
-            position_ids: see there.
-            past_key_values: see there.
-            inputs_embeds: see there.
-            pixel_values: see there.
-            image_sizes: see there.
+            input_ids: as `Phi3VModel.forward`, like all that are not named here.
             labels: int64, (batch, sequence), -100 where nothing is to be learnt; shifted by one here.
-            use_cache: see there.
             logits_to_keep: compute logits only for this many last positions (0: all), or for the positions given.
             **kwargs: passed on.
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from inspect import signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transformers import BatchFeature, PreTrainedTokenizerFast, ProcessorMixin
-from transformers.utils import to_py_obj
 
+from .call_options import check_names, keyword_names, options_in_groups, truncates
+from .chat_images import conversation_images, number_images
+from .hub_files import write_hub_form
 from .image_processing import Phi3VImageProcessor
-from .tags import PromptError, image_tag, number_images, split_prompts
+from .tags import PromptError, image_tag, split_prompts, without_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from os import PathLike
 
     from .tags import Prompt
 
@@ -62,6 +65,26 @@ class Phi3VProcessor(ProcessorMixin):
         """Ids of the tokens that end an answer, for `generate(eos_token_id=…)`; the hub's files name neither."""
         return [self.tokenizer.convert_tokens_to_ids(token) for token in ("<|end|>", "<|endoftext|>")]
 
+    def save_pretrained(
+        self, save_directory: str | PathLike[str], push_to_hub: bool = False, **kwargs: Any
+    ) -> list[str]:
+        """Write the processor's files in the form they have on the hub, which transformers 4 and 5 read.
+
+        Args:
+            save_directory: The folder; it is made where it is not there.
+            push_to_hub: Whether to upload the files too, under `repo_id` or the folder's name.
+            **kwargs: See `PushToHubMixin.push_to_hub`.
+
+        Returns:
+            The configurations' files.
+        """
+        super().save_pretrained(save_directory)
+        files = write_hub_form(Path(save_directory))
+        if push_to_hub:
+            self.push_to_hub(kwargs.pop("repo_id", Path(save_directory).name), **kwargs)
+        return files
+
+    @options_in_groups
     def __call__(
         self,
         text: str | Sequence[str],
@@ -71,6 +94,8 @@ class Phi3VProcessor(ProcessorMixin):
         truncation: bool | str = False,
         max_length: int | None = None,
         padding_side: str | None = None,
+        pad_to_multiple_of: int | None = None,
+        return_attention_mask: bool = True,
         return_tensors: str | None = None,
         **image_options: Any,
     ) -> BatchFeature:
@@ -82,13 +107,16 @@ class Phi3VProcessor(ProcessorMixin):
         Args:
             text: One text (a batch of one) or several.
             images: None; one image or a list of them for a single text; for several texts one list of images
-                each, or one flat list that is dealt out by each text's number of tags.
+                (or None) each, or one flat list that is dealt out by each text's number of tags.
             padding: False, True or "longest", or "max_length".
             truncation: Whether to cut texts that are longer than `max_length`, at the tokenizer's truncation side.
             max_length: In tokens, those of images counted; the tokenizer's own limit where absent.
             padding_side: "left" or "right" instead of the tokenizer's own.
+            pad_to_multiple_of: With `padding`, rows are lengthened to the next multiple.
+            return_attention_mask: False leaves it out.
             return_tensors: "pt" or "np" for arrays; lists where absent.
             **image_options: Options of the image processor's call, such as `num_crops`; None leaves one as it is set.
+                All options may also come in dictionaries named `text_kwargs`, `images_kwargs` and `common_kwargs`.
 
         Returns:
             `input_ids` and `attention_mask`, (batch, sequence), int64 as tensors; image n of a row is copies of -n.
@@ -96,14 +124,17 @@ class Phi3VProcessor(ProcessorMixin):
             in order, those of a row in the order in which their tags appear, which is the order the model needs.
 
         Raises:
-            PromptError: A text's tags are not exactly those of its images, or cutting a text would cut an image.
-            TypeError: An option is unknown.
+            PromptError: A text's tags are not exactly those of its images, an image is None, or cutting a text would
+                cut an image.
+            TypeError: An option is unknown, or given twice.
+            ValueError: An option's value is not possible.
         """
+        cuts = truncates(truncation, padding, max_length)
         texts = [text] if isinstance(text, str) else list(text)
         prompts = split_prompts(texts, images)
         pixels, counts = self._pixels(prompts, return_tensors, **image_options)
         rows = [self._encode(prompt, counts) for prompt in prompts]
-        if truncation not in (False, None, "do_not_truncate"):
+        if cuts:
             limit = self.tokenizer.model_max_length if max_length is None else max_length
             rows = [self._truncate(row, limit) for row in rows]
         encoded = self.tokenizer.pad(
@@ -111,20 +142,29 @@ class Phi3VProcessor(ProcessorMixin):
             padding=padding,
             max_length=max_length if padding == "max_length" else None,
             padding_side=padding_side,
-            return_attention_mask=True,
+            pad_to_multiple_of=pad_to_multiple_of,
+            return_attention_mask=return_attention_mask,
         )
         return BatchFeature({**encoded, **pixels}, tensor_type=return_tensors)
 
     def apply_chat_template(
-        self, conversation: Any, *args: Any, processor_kwargs: Mapping[str, Any] | None = None, **kwargs: Any
+        self,
+        conversation: Any,
+        chat_template: str | None = None,
+        *,
+        tokenize: bool = False,
+        processor_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> Any:
         """Write a conversation, or several, as the prompt the model was trained on; see transformers for the options.
 
         Args:
             conversation: Messages, or a list of conversations. A content is a string, used as it is, or a list of
-                blocks: `{"type": "text", "text": …}` and `{"type": "image", "image": …}`. Images become tags on lines
+                blocks: `{"type": "text", "text": …}` and `{"type": "image", "image": …}`, or `"path"`, `"url"` or
+                `"base64"` instead, or `{"type": "image_url", "image_url": {"url": …}}`. Images become tags on lines
                 of their own, numbered through the conversation.
-            *args: See `ProcessorMixin.apply_chat_template`.
+            chat_template: A Jinja template instead of the processor's own.
+            tokenize: Whether to go on to token ids; images are opened, and fetched from the web, only then.
             processor_kwargs: Arguments of this processor's call, for `tokenize=True`. `images` among them stand in
                 for those of the conversation.
             **kwargs: See `ProcessorMixin.apply_chat_template`.
@@ -134,23 +174,30 @@ class Phi3VProcessor(ProcessorMixin):
 
         Raises:
             PromptError: A block is neither text nor image, or an image's block does not hold it when it is needed.
+            UnreadableImage: An image cannot be opened or fetched.
         """
         batched = isinstance(conversation[0], (list, tuple))
-        numbered = [number_images(messages) for messages in (conversation if batched else [conversation])]
-        texts, images = [messages for messages, _ in numbered], [images for _, images in numbered]
-        given = {**(processor_kwargs or {}), **kwargs}.get("images")
-        if kwargs.get("tokenize") and not given and any(image is None for row in images for image in row):
-            raise PromptError("an image block holds no image: add it under 'image', or give all in processor_kwargs")
-        options = {"images": images if batched else images[0], **(processor_kwargs or {})}
-        return super().apply_chat_template(texts if batched else texts[0], *args, processor_kwargs=options, **kwargs)
+        numbered = [
+            number_images(messages, f" of conversation {number}" if batched else "")
+            for number, messages in enumerate(conversation if batched else [conversation], 1)
+        ]
+        options = dict(processor_kwargs or {})
+        given = kwargs.pop("images", options.pop("images", None))
+        if tokenize:
+            rows = conversation_images(numbered, given)
+            options["images"] = rows if batched else rows[0]
+        texts = [messages for messages, _ in numbered]
+        return super().apply_chat_template(
+            texts if batched else texts[0], chat_template, tokenize=tokenize, processor_kwargs=options, **kwargs
+        )
 
     def decode(self, token_ids: Any, *args: Any, **kwargs: Any) -> Any:
         """Decode one row of ids, or several; those of images (and -100, which labels have) are left out."""
-        return self.tokenizer.decode(_without_images(token_ids), *args, **kwargs)
+        return self.tokenizer.decode(without_images(token_ids), *args, **kwargs)
 
     def batch_decode(self, sequences: Any, *args: Any, **kwargs: Any) -> list[str]:
         """Decode rows of ids, such as `generate` returns; see `decode`."""
-        return self.tokenizer.batch_decode(_without_images(sequences), *args, **kwargs)
+        return self.tokenizer.batch_decode(without_images(sequences), *args, **kwargs)
 
     def post_process_image_text_to_text(
         self, generated_outputs: Any, skip_special_tokens: bool = True, **kwargs: Any
@@ -164,7 +211,8 @@ class Phi3VProcessor(ProcessorMixin):
         """Process all images at once; returns the model's inputs, and each image's number of tokens."""
         images = [image for prompt in prompts for image in prompt.images]
         options = {name: value for name, value in options.items() if value is not None}
-        signature(self.image_processor.preprocess).bind(images, **options)  # a misspelt option, even without images
+        known = keyword_names(self.image_processor.preprocess)
+        check_names(options, [*known, *keyword_names(self.__call__)])  # even without images
         if not images:
             return {}, iter(())
         pixels = self.image_processor(images, return_tensors=return_tensors, **options)
@@ -192,15 +240,3 @@ class Phi3VProcessor(ProcessorMixin):
                 f"{ids.count(-image)} of its {len(ids)} tokens: allow a greater max_length, or fewer num_crops"
             )
         return ids[:start] + ids[stop:]
-
-
-def _without_images(token_ids: Any) -> Any:
-    """Return ids as lists (or a number alone as it is), without negative ones."""
-    ids = to_py_obj(token_ids)
-    if isinstance(ids, int):
-        return ids
-    return [
-        _without_images(token) if isinstance(token, list) else token
-        for token in ids
-        if isinstance(token, list) or token >= 0
-    ]

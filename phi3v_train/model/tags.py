@@ -1,20 +1,20 @@
-"""Image tags: where the images of a prompt stand in its text, and which image each tag means."""
+"""Image tags: where the images of a prompt stand in its text, which image each means, and the ids they turn into."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from transformers.utils import to_py_obj
+
 from phi3v_data.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-__all__ = ["Prompt", "PromptError", "image_tag", "number_images", "split_prompts"]
+__all__ = ["Prompt", "PromptError", "deal_images", "image_tag", "split_prompts", "without_images"]
 
 _TAG = re.compile(r"<\|image_([0-9]+)\|>")
-_IMAGE_KEYS = ("image", "url", "path", "base64")
-"""Where an image block of a message keeps its image, by the convention of transformers."""
 
 
 class PromptError(DataError, ValueError):
@@ -47,15 +47,15 @@ def split_prompts(texts: Sequence[str], images: Any) -> list[Prompt]:
     Args:
         texts: One text or more.
         images: None; one image; a list of images, dealt out by each text's number of tags (a single text gets
-            them all); or a list with one list of images for each text.
+            them all); or a list with one list of images, or None, for each text.
 
     Returns:
         One prompt per text, with its images in the order in which their tags appear.
 
     Raises:
-        PromptError: A text's tags are not exactly those of its images, each once.
+        PromptError: A text's tags are not exactly those of its images, each once, or an image is None.
     """
-    rows = _deal(texts, images)
+    rows = deal_images(texts, images)
     if len(texts) == 1:
         return [_split(texts[0], rows[0], "the text")]
     return [
@@ -64,57 +64,53 @@ def split_prompts(texts: Sequence[str], images: Any) -> list[Prompt]:
     ]
 
 
-def number_images(messages: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[Any]]:
-    """Write structured contents as text, with tags numbered through the conversation.
-
-    Args:
-        messages: Messages whose `content` is a string, which is kept, or a list of blocks `{"type": "text",
-            "text": …}` and `{"type": "image"}`; an image block may carry its image.
-
-    Returns:
-        The messages with text alone, and for each image block its image, or None where it carries none.
+def deal_images(texts: Sequence[str], images: Any) -> list[list[Any]]:
+    """Give each text its images, in the forms that `split_prompts` takes.
 
     Raises:
-        PromptError: A block is neither text nor image.
+        PromptError: There are not as many lists or images as there must be, or an image is None.
     """
-    images: list[Any] = []
-    return [{**message, "content": _text_of(message.get("content"), images)} for message in messages], images
-
-
-def _text_of(content: Any, images: list[Any]) -> Any:
-    """Return a message's content as text, adding its images to those met before."""
-    if not isinstance(content, list):
-        return content
-    parts = []
-    for block in content:
-        kind = block.get("type")
-        if kind == "text":
-            parts.append(block["text"])
-        elif kind == "image":
-            images.append(next((block[key] for key in _IMAGE_KEYS if key in block), None))
-            parts.append(f"{image_tag(len(images))}\n")
-        else:
-            raise PromptError(f"a block of the type {kind!r} cannot be shown to the model: use 'text' and 'image'")
-    return "".join(parts)
-
-
-def _deal(texts: Sequence[str], images: Any) -> list[list[Any]]:
-    """Return the images of each text."""
     if images is None:
         return [[] for _ in texts]
-    if not isinstance(images, (list, tuple)):
-        images = [images]
-    if images and all(row is None or isinstance(row, (list, tuple)) for row in images):
+    rows = _rows(texts, list(images) if isinstance(images, (list, tuple)) else [images])
+    for number, row in enumerate(rows, 1):
+        place = "" if len(texts) == 1 else f" for text {number}"
+        _check_given(row, place)
+    return rows
+
+
+def without_images(token_ids: Any) -> Any:
+    """Return ids as lists (or a number alone as it is), without negative ones."""
+    ids = to_py_obj(token_ids)
+    if isinstance(ids, int):
+        return ids if ids >= 0 else []
+    return [
+        without_images(token) if isinstance(token, list) else token
+        for token in ids
+        if isinstance(token, list) or token >= 0
+    ]
+
+
+def _rows(texts: Sequence[str], images: list[Any]) -> list[list[Any]]:
+    lists = [isinstance(row, (list, tuple)) for row in images]
+    if any(lists) and all(a_list or row is None for a_list, row in zip(lists, images, strict=True)):
         if len(images) != len(texts):
             raise PromptError(f"{len(images)} lists of images were given for {len(texts)} texts: give one to each")
         return [list(row or ()) for row in images]
+    _check_given(images)
     if len(texts) == 1:
-        return [list(images)]
+        return [images]
     counts = [len(_TAG.findall(text)) for text in texts]
     if sum(counts) != len(images):
         raise PromptError(f"the texts have {sum(counts)} image tags, and {len(images)} images were given")
     rest = iter(images)
     return [[next(rest) for _ in range(count)] for count in counts]
+
+
+def _check_given(images: list[Any], place: str = "") -> None:
+    for number, image in enumerate(images, 1):
+        if image is None:
+            raise PromptError(f"image {number} of {len(images)}{place} is None: give an image, or leave out its tag")
 
 
 def _split(text: str, images: list[Any], name: str) -> Prompt:

@@ -58,7 +58,7 @@ def write_tiny(
 ) -> Phi3VForCausalLM:
     """Write a tiny random checkpoint with its processor, under the hub's names of files and weights.
 
-    The same seed gives the same bytes. The folder appears whole or not at all.
+    The same seed gives the same bytes. A kill leaves no folder that passes for a checkpoint.
 
     Args:
         directory: The folder to make; it must be empty or not there.

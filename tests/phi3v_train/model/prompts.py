@@ -11,6 +11,9 @@ from tests.phi3v_train.model.golden import GOLDEN
 
 HUB = Path(__file__).parents[4] / "shared" / "phi3v_hub_files"
 CASES: dict[str, Any] = json.loads((GOLDEN / "processor_prompts.json").read_text(encoding="utf-8"))
+BOS = 1
+"""Id of `<s>`, in the published tokenizer and in the tiny one."""
+
 TOKENS = 313
 """Tokens of an image of one crop."""
 

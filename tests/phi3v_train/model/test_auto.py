@@ -8,11 +8,12 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from transformers import (
     AutoConfig,
     AutoImageProcessor,
@@ -24,16 +25,23 @@ from transformers import (
 )
 
 import phi3v_train.model
-from phi3v_train.model import Phi3VConfig, Phi3VForCausalLM, Phi3VModel, Phi3VProcessor, register
+from phi3v_train.model import Phi3VConfig, Phi3VForCausalLM, Phi3VImageProcessor, Phi3VModel, Phi3VProcessor, register
 from phi3v_train.model.tiny import tiny_config, tiny_model, write_tiny
 from phi3v_train.model.tiny_tokenizer import tiny_tokenizer
 from tests.helpers import run_python
 from tests.phi3v_train.model.prompts import CASES, HUB
 
-if TYPE_CHECKING:
-    from pathlib import Path
+HUB_PREPROCESSOR = {
+    "do_convert_rgb": True,
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_processor_type": "Phi3VImageProcessor",
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+    "num_crops": 4,
+    "num_img_tokens": 144,
+    "processor_class": "Phi3VProcessor",
+}
+"""The published `preprocessor_config.json`, without its remote code."""
 
-EMBEDDING, ALIAS = "model.embed_tokens.weight", "model.vision_embed_tokens.wte.weight"
 PROBES = [" a", "<|end|>\n", "<|assistant|>\nHi", "<s>x", "</s>"]
 LOAD = """
 import json, sys
@@ -64,13 +72,11 @@ def write_like_the_hub(folder: Path) -> None:
     write_tiny(folder)
     template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
     (folder / "chat_template.jinja").unlink()
-    saved = json.loads((folder / "processor_config.json").read_text(encoding="utf-8"))
-    (folder / "processor_config.json").unlink()
     code = {"AutoProcessor": "processing_phi3_v.Phi3VProcessor"}
-    edit(folder / "processor_config.json", auto_map=code, processor_class="Phi3VProcessor")
-    code = {"AutoImageProcessor": "processing_phi3_v.Phi3VImageProcessor", **code}
+    edit(folder / "processor_config.json", auto_map=code)
     edit(
-        folder / "preprocessor_config.json", **saved["image_processor"], auto_map=code, processor_class="Phi3VProcessor"
+        folder / "preprocessor_config.json",
+        auto_map={"AutoImageProcessor": "processing_phi3_v.Phi3VImageProcessor", **code},
     )
     edit(
         folder / "tokenizer_config.json",
@@ -160,6 +166,35 @@ class TestProcessorFolders:
         )
         assert "auto_map" not in "".join(file.read_text(encoding="utf-8") for file in (tmp_path / "saved").iterdir())
 
+    def test_the_files_have_the_hubs_form(self, tmp_path: Path) -> None:
+        processor = Phi3VProcessor(Phi3VImageProcessor(num_crops=16, exif_orientation=True), tiny_tokenizer())
+        files = [Path(file).name for file in processor.save_pretrained(tmp_path)]
+        assert files == ["processor_config.json", "preprocessor_config.json", "tokenizer_config.json"]
+        whole, images, tokenizer = (json.loads((tmp_path / name).read_text(encoding="utf-8")) for name in files)
+        assert whole == {"processor_class": "Phi3VProcessor"}
+        assert images.items() >= {**HUB_PREPROCESSOR, "num_crops": 16, "exif_orientation": True}.items()
+        assert tokenizer["tokenizer_class"] == "PreTrainedTokenizerFast"
+        assert tokenizer["additional_special_tokens"] == ["<|system|>", "<|end|>", "<|user|>"]
+        assert "extra_special_tokens" not in tokenizer  # transformers 4 takes it for a dictionary
+
+    def test_an_edited_file_counts(self, tmp_path: Path) -> None:
+        write_tiny(tmp_path / "tiny")
+        edit(tmp_path / "tiny" / "preprocessor_config.json", num_crops=9)
+        assert AutoProcessor.from_pretrained(tmp_path / "tiny").image_processor.num_crops == 9
+        assert AutoImageProcessor.from_pretrained(tmp_path / "tiny").num_crops == 9
+
+    @pytest.mark.parametrize("options", [{}, {"repo_id": "me/it", "commit_message": "Add"}])
+    def test_uploading_takes_the_written_files(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str]
+    ) -> None:
+        calls: list[Any] = []
+        monkeypatch.setattr(Phi3VProcessor, "push_to_hub", lambda self, repo, **given: calls.append((repo, given)))
+        processor = Phi3VProcessor(Phi3VImageProcessor(), tiny_tokenizer())
+        processor.save_pretrained(tmp_path / "saved", push_to_hub=True, **options)
+        repo = options.pop("repo_id", "saved")
+        assert calls == [(repo, options)]
+        assert (tmp_path / "saved" / "preprocessor_config.json").exists()
+
     def test_crops_may_be_chosen_when_loading(self, tmp_path: Path) -> None:
         write_like_the_hub(tmp_path / "hub")
         processor = AutoProcessor.from_pretrained(tmp_path / "hub", num_crops=16)
@@ -178,39 +213,21 @@ class TestProcessorFolders:
 
 
 class TestModels:
-    @pytest.mark.parametrize("names", [[EMBEDDING], [ALIAS], [EMBEDDING, ALIAS]], ids=["embed_tokens", "wte", "both"])
-    @pytest.mark.parametrize("shards", [1, 3])
-    def test_hub_weights(self, tmp_path: Path, names: list[str], shards: int) -> None:
+    @pytest.mark.parametrize("auto", [AutoModelForCausalLM, AutoModelForImageTextToText])
+    def test_the_whole_model(self, tmp_path: Path, auto: Any) -> None:
         model = write_tiny(tmp_path / "tiny")
         point_to_remote_code(tmp_path / "tiny")
-        tensors = load_file(tmp_path / "tiny" / "model.safetensors")
-        assert tensors.keys() == model.state_dict().keys()
-        embedding = tensors.pop(EMBEDDING)
-        write_shards(tmp_path / "tiny", {**tensors, **{name: embedding.clone() for name in names}}, shards)
-        for auto in (AutoModelForCausalLM, AutoModelForImageTextToText):
-            again, report = auto.from_pretrained(tmp_path / "tiny", output_loading_info=True)
-            assert type(again) is Phi3VForCausalLM
-            assert not any(report.values())
-            expected = model.state_dict()
-            assert all(torch.equal(tensor, expected[name]) for name, tensor in again.state_dict().items())
+        again, report = auto.from_pretrained(tmp_path / "tiny", output_loading_info=True)
+        assert type(again) is Phi3VForCausalLM
+        assert not any(report.values())
+        expected = model.state_dict()
+        assert all(torch.equal(tensor, expected[name]) for name, tensor in again.state_dict().items())
 
     def test_the_model_without_its_head(self, tmp_path: Path) -> None:
         write_tiny(tmp_path / "tiny")
         model, report = AutoModel.from_pretrained(tmp_path / "tiny", output_loading_info=True)
         assert type(model) is Phi3VModel
         assert report["unexpected_keys"] == {"lm_head.weight"} and not report["missing_keys"]
-
-
-def write_shards(folder: Path, tensors: dict[str, torch.Tensor], count: int) -> None:
-    """Replace the weights in a folder, in one file or several with their index."""
-    (folder / "model.safetensors").unlink()
-    if count == 1:
-        save_file(tensors, folder / "model.safetensors", {"format": "pt"})
-        return
-    files = {name: f"model-{number % count + 1:05d}-of-{count:05d}.safetensors" for number, name in enumerate(tensors)}
-    for file in set(files.values()):
-        save_file({name: tensors[name] for name in tensors if files[name] == file}, folder / file, {"format": "pt"})
-    edit(folder / "model.safetensors.index.json", metadata={}, weight_map=files)
 
 
 class TestRegistration:

@@ -275,6 +275,14 @@ def test_options_of_a_call_go_before_those_of_the_processor() -> None:
     assert torch.equal(processor.preprocess(image)["pixel_values"], processor(image)["pixel_values"])
 
 
+@pytest.mark.parametrize("number", [np.int64(1), np.uint8(1), torch.tensor(1)])
+def test_whole_numbers_of_any_library(number: Any, tmp_path: Path) -> None:
+    batch = Phi3VImageProcessor()(noise(60, 60), num_crops=number)
+    assert torch.equal(batch["pixel_values"], process(noise(60, 60), num_crops=1)["pixel_values"])
+    Phi3VImageProcessor(num_crops=number).save_pretrained(tmp_path)
+    assert Phi3VImageProcessor.from_pretrained(tmp_path).num_crops == 1
+
+
 def test_numpy_arrays_on_demand() -> None:
     processor = Phi3VImageProcessor()
     tensors, arrays = (processor(noise(9, 9), return_tensors=kind) for kind in ("pt", "np"))
@@ -319,6 +327,9 @@ def test_exif_orientation_is_a_choice(tmp_path: Path) -> None:
             batch = process(image, exif_orientation=choice)
         assert batch["image_sizes"].tolist() == [list(hd_size(*expected.size, 4)[::-1])]
         assert torch.equal(batch["pixel_values"], process(expected)["pixel_values"])
+        with Image.open(tmp_path / "turned.png") as image:
+            of_the_call = Phi3VImageProcessor(exif_orientation=not choice)(image, exif_orientation=choice)
+        assert torch.equal(of_the_call["pixel_values"], batch["pixel_values"])
     assert torch.equal(process(stored, exif_orientation=True)["pixel_values"], process(stored)["pixel_values"])
 
 
@@ -331,6 +342,8 @@ def test_a_background_for_alpha_is_a_choice() -> None:
     assert np.abs(np.array(laid, np.int16) - np.array(background, np.int16)).max() <= 1
     assert torch.equal(process(image)["pixel_values"], process(noise(40, 40))["pixel_values"])
     assert torch.equal(process(image, alpha_background="red")["pixel_values"], process(laid)["pixel_values"])
+    of_the_call = Phi3VImageProcessor(alpha_background="blue")(image, alpha_background="red")
+    assert torch.equal(of_the_call["pixel_values"], process(laid)["pixel_values"])
     assert torch.equal(
         process(noise(9, 9), alpha_background="red")["pixel_values"], process(noise(9, 9))["pixel_values"]
     )
@@ -402,6 +415,8 @@ def test_what_is_not_an_image_is_named(images: Any, error: type[Exception], mess
     [
         ({"num_crops": 0}, "num_crops is 0"),
         ({"num_crops": 2.5}, r"num_crops is 2\.5"),
+        ({"num_crops": True}, "num_crops is True"),
+        ({"num_crops": "4"}, "num_crops is '4'"),
         ({"pad_crops": True, "do_normalize": False}, "pad_crops is True and do_normalize is False"),
         ({"image_mean": [0.5] * 3, "do_normalize": False}, "not CLIP's"),
         ({"num_img_tokens": 256}, "num_img_tokens is 256"),
@@ -423,6 +438,8 @@ def test_impossible_options_of_a_call_are_refused() -> None:
         processor(noise(9, 9), do_normalize=False)
     with pytest.raises(ValueError, match="num_crops is 0"):
         processor(noise(9, 9), num_crops=0)
+    with pytest.raises(ValueError, match="alpha_background is"):
+        processor(noise(9, 9), alpha_background=(0, 0, 256))
     with pytest.raises(TypeError, match="num_crop"):
         processor(noise(9, 9), num_crop=16)
 

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers.tokenization_utils_base import TruncationStrategy
 
 from phi3v_data.errors import DataError
 from phi3v_train.model import Phi3VImageProcessor, Phi3VProcessor, PromptError
 from phi3v_train.model.tiny_tokenizer import tiny_tokenizer
 from tests.phi3v_train.model.golden import GOLDEN, expand
-from tests.phi3v_train.model.prompts import CASES, TOKENS, runs
-
-BOS = 1
+from tests.phi3v_train.model.prompts import BOS, CASES, TOKENS, runs
 
 prompts = pytest.mark.parametrize("prompt", CASES["prompts"], ids=lambda prompt: prompt["name"])
 
@@ -123,6 +122,22 @@ class TestTags:
         assert says in str(error.value)
         assert isinstance(error.value, ValueError) and isinstance(error.value, DataError)
 
+    @pytest.mark.parametrize(
+        ("text", "count", "images", "says"),
+        [
+            ("<|image_1|>", 0, [None], "image 1 of 1 is None"),
+            (["<|image_1|>", "<|image_1|>"], 0, [None, None], "image 1 of 2 is None"),
+            (["<|image_1|>", "<|image_1|>"], 1, [None], "image 2 of 2 is None"),
+            ("<|image_1|><|image_2|>", 0, [[None]], "image 1 of 1 is None"),
+            (["a", "<|image_1|>"], 0, [[], [None]], "image 1 of 1 for text 2 is None"),
+        ],
+    )
+    def test_an_image_that_is_none_is_named(
+        self, processor: Phi3VProcessor, red: Image.Image, text: Any, count: int, images: list[Any], says: str
+    ) -> None:
+        with pytest.raises(PromptError, match=says):
+            processor(text, [red] * count + images)
+
     def test_as_many_lists_as_texts(self, processor: Phi3VProcessor, red: Image.Image) -> None:
         with pytest.raises(ValueError, match="1 lists of images were given for 2 texts"):
             processor(["<|image_1|>", "b"], [[red]])
@@ -147,10 +162,44 @@ class TestOutput:
     def test_what_ends_an_answer(self, processor: Phi3VProcessor) -> None:
         assert processor.batch_decode([[token] for token in processor.stop_token_ids]) == ["<|end|>", "<|endoftext|>"]
 
+    def test_the_attention_mask_is_a_choice(self, processor: Phi3VProcessor) -> None:
+        assert list(processor(["a", "abc"], padding=True, return_attention_mask=False)) == ["input_ids"]
+
+    def test_colours_and_orientation_of_a_call(self, processor: Phi3VProcessor) -> None:
+        clear = Image.new("RGBA", (9, 9), (0, 0, 0, 0))
+        expected = processor("<|image_1|>", Image.new("RGB", (9, 9), "red"))["pixel_values"]
+        made = processor("<|image_1|>", clear, alpha_background="red", exif_orientation=True)["pixel_values"]
+        assert torch.equal(made, expected)
+
     @pytest.mark.parametrize("images", [None, Image.new("RGB", (9, 9))])
     def test_an_unknown_option(self, processor: Phi3VProcessor, images: Any) -> None:
-        with pytest.raises(TypeError, match="paddding"):
+        with pytest.raises(
+            TypeError, match=r"'paddding' is not an option .* it takes alpha_background, .*, truncation"
+        ):
             processor("<|image_1|>", images, paddding=True)
+
+
+class TestGroups:
+    """Options in the dictionaries that transformers' processors take."""
+
+    def test_they_are_the_options(self, processor: Phi3VProcessor, blue: Image.Image) -> None:
+        texts, expected = ["a", "<|image_1|>"], {"padding": True, "padding_side": "left", "num_crops": 4}
+        grouped = processor(
+            texts,
+            [blue],
+            text_kwargs={"padding": True, "padding_side": "left"},
+            images_kwargs={"num_crops": 4},
+            common_kwargs={"return_tensors": "np"},
+            return_tensors="pt",
+        )
+        flat = processor(texts, [blue], return_tensors="pt", **expected)
+        assert all(torch.equal(grouped[name], flat[name]) for name in processor.model_input_names)
+
+    def test_what_is_given_twice_or_unknown(self, processor: Phi3VProcessor) -> None:
+        with pytest.raises(TypeError, match="'padding' is given by itself and in text_kwargs"):
+            processor("a", padding=True, text_kwargs={"padding": False})
+        with pytest.raises(TypeError, match="'num_crop' is not an option"):
+            processor("a", images_kwargs={"num_crop": 4})
 
 
 class TestLength:
@@ -168,6 +217,32 @@ class TestLength:
             padding, ones = [pad] * (length - len(row)), [1] * len(row)
             assert ids.tolist() == ([*padding, *row] if side == "left" else [*row, *padding])
             assert mask.tolist() == ([*[0] * len(padding), *ones] if side == "left" else [*ones, *[0] * len(padding)])
+
+    @pytest.mark.parametrize("multiple", [7, 100])
+    def test_padding_to_a_multiple(self, processor: Phi3VProcessor, red: Image.Image, multiple: int) -> None:
+        inputs = processor(self.TEXTS, [red], padding=True, pad_to_multiple_of=multiple, return_tensors="pt")
+        longest = len(processor(self.TEXTS, [red])["input_ids"][1])
+        assert longest % multiple
+        assert inputs["input_ids"].shape == inputs["attention_mask"].shape == (2, longest + -longest % multiple)
+        assert inputs["attention_mask"][1].sum() == longest
+
+    @pytest.mark.parametrize("truncation", ["longest_first", "only_first", TruncationStrategy.LONGEST_FIRST])
+    def test_ways_of_cutting(self, processor: Phi3VProcessor, truncation: Any) -> None:
+        assert len(processor("Hello world", truncation=truncation, max_length=3)["input_ids"][0]) == 3
+        assert len(processor("Hello", truncation="do_not_truncate", max_length=3)["input_ids"][0]) > 3
+
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            ({"truncation": "bogus"}, "truncation is 'bogus'; give one of True, 'longest_first', 'only_first', False"),
+            ({"truncation": True, "max_length": 0}, "max_length is 0; it must be at least 1"),
+            ({"padding": "max_length", "max_length": -3}, "max_length is -3; it must be at least 1"),
+        ],
+    )
+    def test_values_that_are_not_possible(self, processor: Phi3VProcessor, options: dict[str, Any], says: str) -> None:
+        with pytest.raises(ValueError, match=says):
+            processor("Hello", **options)
+        assert processor("Hello", max_length=0)["input_ids"] == processor("Hello")["input_ids"]
 
     def test_without_padding_rows_keep_their_lengths(self, processor: Phi3VProcessor, red: Image.Image) -> None:
         inputs = processor(self.TEXTS, [red], padding=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -47,27 +49,73 @@ def test_the_weights_have_the_hubs_names(tmp_path: Path) -> None:
     }
 
 
-def test_it_sees_and_answers(tmp_path: Path) -> None:
+def question(processor: Any, colour: str, text: str = "<|image_1|>\nWhat is it?") -> Any:
+    """A question about an image of one colour, as the model takes it."""
+    prompt = processor.apply_chat_template([{"role": "user", "content": text}], add_generation_prompt=True)
+    return processor(prompt, Image.new("RGB", (40, 30), colour), num_crops=1, return_tensors="pt")
+
+
+def test_what_it_says_depends_on_the_image(tmp_path: Path) -> None:
+    write_tiny(tmp_path / "tiny")
+    processor = AutoProcessor.from_pretrained(tmp_path / "tiny")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "tiny").eval()
+    with torch.no_grad():
+        white, again, black = (
+            model(**question(processor, colour)).logits[0, -1].softmax(-1) for colour in ("white", "white", "black")
+        )
+    assert torch.equal(white, again)
+    assert white.sum().item() == pytest.approx(1)
+    assert (white - black).abs().max() > 1e-5
+
+
+def test_a_batch_of_answers_is_each_answer_alone(tmp_path: Path) -> None:
+    write_tiny(tmp_path / "tiny")
+    processor = AutoProcessor.from_pretrained(tmp_path / "tiny")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "tiny").eval()
+    assert model.generation_config.eos_token_id == processor.stop_token_ids
+    options = {"max_new_tokens": 5, "do_sample": False}
+    messages = [[{"role": "user", "content": content}] for content in ("Hi", "<|image_1|>\nWhat is it?")]
+    texts = processor.apply_chat_template(messages, add_generation_prompt=True)
+    image = Image.new("RGB", (40, 30), "red")
+    inputs = processor(texts, [image], num_crops=1, padding=True, padding_side="left", return_tensors="pt")
+    together = model.generate(**inputs, **options)[:, inputs["input_ids"].shape[1] :]
+    for answer, text, images in zip(together, texts, (None, image), strict=True):
+        alone = processor(text, images, num_crops=1, return_tensors="pt")
+        expected = model.generate(**alone, **options)[0, alone["input_ids"].shape[1] :]
+        assert answer[: len(expected)].tolist() == expected.tolist()
+
+
+def test_it_learns(tmp_path: Path) -> None:
     write_tiny(tmp_path / "tiny")
     processor = AutoProcessor.from_pretrained(tmp_path / "tiny")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "tiny")
-    ends = processor.tokenizer.convert_tokens_to_ids(["<|end|>", "<|endoftext|>"])
-    assert model.generation_config.eos_token_id == ends
-    messages = [[{"role": "user", "content": content}] for content in ("Hi", "<|image_1|>\nWhat is it?")]
-    texts = processor.apply_chat_template(messages, add_generation_prompt=True)
-    images = [Image.new("RGB", (40, 30), "red")]
-    inputs = processor(texts, images, num_crops=1, padding=True, padding_side="left", return_tensors="pt")
-    answers = model.generate(**inputs, max_new_tokens=5, do_sample=False)
-    decoded = processor.batch_decode(answers, skip_special_tokens=True)
-    assert len(decoded) == 2 and "What is it?" in decoded[1]
+    inputs = question(processor, "red")
+    labels = inputs["input_ids"].masked_fill(inputs["input_ids"] < 0, -100)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(4):
+        loss = model(**inputs, labels=labels).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(math.log(model.config.vocab_size), rel=0.1)
+    assert all(later < earlier for earlier, later in pairwise(losses))
 
 
 def test_it_works_in_a_pipeline(tmp_path: Path) -> None:
     write_tiny(tmp_path / "tiny")
     answer = pipeline("image-text-to-text", model=str(tmp_path / "tiny"), device="cpu")
-    blocks = [{"type": "image", "image": Image.new("RGB", (40, 30))}, {"type": "text", "text": "What is it?"}]
-    (done,) = answer(text=[{"role": "user", "content": blocks}], generate_kwargs={"max_new_tokens": 3})
-    assert done["generated_text"][-1]["role"] == "assistant"
+    image = Image.new("RGB", (40, 30))
+    blocks = [{"type": "image", "image": image}, {"type": "text", "text": "What is it?"}]
+    spelling = [number for token, number in answer.tokenizer.get_vocab().items() if token.startswith("<")]
+    options = {"max_new_tokens": 3, "do_sample": False, "suppress_tokens": spelling}  # characters, not bytes of them
+    (done,) = answer(text=[{"role": "user", "content": blocks}], generate_kwargs=options)
+    prompt = "<|user|>\n<|image_1|>\nWhat is it?<|end|>\n<|assistant|>\n"
+    inputs = answer.processor(prompt, image, return_tensors="pt")
+    (ids,) = answer.model.generate(**inputs, **options)[:, inputs["input_ids"].shape[1] :].tolist()
+    said = "".join(answer.tokenizer.convert_ids_to_tokens(ids)).replace(SPACE, " ")
+    assert done["generated_text"][-1] == {"role": "assistant", "content": said}
 
 
 @pytest.mark.parametrize("token", ["<|end|>", "<|endoftext|>"])
