@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from phi3v_data.errors import Phi3VError
-from phi3v_data.tokens import CROP, ImpossibleSize, hd_size, image_tokens
+from phi3v_data.tokens import CROP, ImpossibleSize, hd_size, image_tokens, scaled_size
 
 GOLDEN = Path(__file__).parent / "golden" / "size_to_tokens.json"
 
@@ -66,6 +66,15 @@ def test_grid_fits_and_turning_the_image_turns_the_grid(width: int, height: int,
     assert (padded_width // CROP) * (padded_height // CROP) <= num_crops
     if width != height:
         assert hd_size(height, width, num_crops) == (padded_height, padded_width)
+
+
+@pytest.mark.parametrize(
+    ("size", "num_crops", "scaled"),
+    [((1700, 2200), 16, (1038, 1344)), ((640, 480), 4, (672, 504)), ((100, 100), 1, (336, 336))],
+)
+def test_the_size_before_padding(size: tuple[int, int], num_crops: int, scaled: tuple[int, int]) -> None:
+    assert scaled_size(*size, num_crops) == scaled
+    assert hd_size(*size, num_crops) == tuple(math.ceil(side / CROP) * CROP for side in scaled)
 
 
 @pytest.mark.parametrize(

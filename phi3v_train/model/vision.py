@@ -76,6 +76,7 @@ class Phi3VImageEmbedding(nn.Module):
         Raises:
             ValueError: the crops are not as many as the sizes say.
         """
+        image_sizes = image_sizes.cpu()  # read several times below: wait for the GPU once
         patches = _merge_2x2(self.img_processor(_real_crops(pixel_values, image_sizes).to(self.sub_GN.dtype)))
         images = patches.split(crop_counts(image_sizes))
         merged = [self._hd_merge(image, grid) for image, grid in zip(images, tile_grids(image_sizes), strict=True)]
