@@ -27,26 +27,25 @@ class ClipTower(nn.Module):
         self.vision_model = CLIPVisionModel._from_config(config.vision_config)
         self.freeze_unused()
 
+    @property
+    def unused(self) -> tuple[nn.Module, nn.Module]:
+        """The parts that are never computed: the last layer, and the normalisation of what it would give."""
+        return self.vision_model.encoder.layers[-1], self.vision_model.post_layernorm
+
     def freeze_unused(self) -> None:
-        """Let the parts that are never computed be no part of training either."""
-        for unused in (self.vision_model.encoder.layers[-1], self.vision_model.post_layernorm):
-            unused.requires_grad_(False)
+        """Keep the unused parts out of training too."""
+        for part in self.unused:
+            part.requires_grad_(False)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Return the patch features (crops, 24 * 24, C) of normalised crops (crops, 3, 336, 336), without CLS."""
         hidden = self.vision_model.pre_layrnorm(self.vision_model.embeddings(pixel_values))
         for layer in self.vision_model.encoder.layers[:-1]:
             hidden = layer(hidden, attention_mask=None)
-        if self._unused_trains():
-            unused = self.vision_model.encoder.layers[-1](hidden[:1], attention_mask=None)
-            hidden = torch.cat((hidden, self.vision_model.post_layernorm(unused)[:0]))
+        layer, norm = self.unused
+        if _is_trained_together(layer) or _is_trained_together(norm):
+            hidden = torch.cat((hidden, norm(layer(hidden[:1], attention_mask=None))[:0]))
         return hidden[:, 1:]
-
-    def _unused_trains(self) -> bool:
-        unused = (self.vision_model.encoder.layers[-1], self.vision_model.post_layernorm)
-        return _is_trained_together(self) and any(
-            weights.requires_grad for part in unused for weights in part.parameters()
-        )
 
 
 class Phi3VImageEmbedding(nn.Module):
@@ -88,10 +87,8 @@ class Phi3VImageEmbedding(nn.Module):
         Each process must use every trainable parameter in every step, or the reduction of gradients waits for ever;
         parameters in shards are put together by all processes at once, whatever is done with them.
         """
-        parameters = list(self.parameters())
-        is_trained = _is_trained_together(self) and any(parameter.requires_grad for parameter in parameters)
-        is_sharded = any(hasattr(parameter, mark) for parameter in parameters for mark in ("device_mesh", "ds_id"))
-        if is_trained or is_sharded:
+        is_sharded = any(hasattr(weights, mark) for weights in self.parameters() for mark in ("device_mesh", "ds_id"))
+        if is_sharded or _is_trained_together(self):
             blank = self.sub_GN.new_zeros((2, 3, CROP, CROP))
             return self(blank, torch.tensor([[CROP, CROP]]))[:0]
         return self.sub_GN.new_zeros((0, self.hidden_size))
@@ -143,5 +140,7 @@ def _check_count(things: str, given: int, needed: int) -> None:
 
 
 def _is_trained_together(module: nn.Module) -> bool:
-    """Tell whether a step of several processes is on its way, who will reduce their gradients together."""
-    return module.training and torch.is_grad_enabled() and distributed.is_available() and distributed.is_initialized()
+    """Tell whether several processes are at a step in which something of a module trains."""
+    is_shared = distributed.is_available() and distributed.is_initialized()
+    is_step = module.training and torch.is_grad_enabled()
+    return is_shared and is_step and any(weights.requires_grad for weights in module.parameters())
