@@ -134,7 +134,8 @@ class Phi3VImageProcessor(BaseImageProcessor):
         given |= {"exif_orientation": exif_orientation, "alpha_background": alpha_background}
         own = {name: getattr(self, name) for name, value in given.items() if value is None}
         options = self._checked(**{**given, **own})
-        decoded = [(name, as_rgb(image, name, *options[3:])) for name, image in named_images(images)]
+        looks = options.exif_orientation, options.alpha_background
+        decoded = [(name, as_rgb(image, name, *looks)) for name, image in named_images(images)]
         sizes = [padded_size(image, name, options.num_crops) for name, image in decoded]
         pictures = [image for _, image in decoded]
         data = {
