@@ -14,10 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["explain_os_error", "is_disk_full", "sync_folder", "write_atomic", "write_folder"]
+__all__ = [
+    "FolderHeld",
+    "explain_os_error",
+    "hold_folder",
+    "is_disk_full",
+    "sync_folder",
+    "write_atomic",
+    "write_folder",
+]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WORK = ".phi3v-writing"
+
+
+class FolderHeld(BlockingIOError):
+    """Another process holds a folder."""
 
 
 def is_disk_full(error: OSError) -> bool:
@@ -60,13 +72,11 @@ def write_folder(path: Path, *, last: str) -> Iterator[Path]:
     else. `path` itself stays the folder that it is, so it may be a mount point or the folder that a shell is in.
 
     Raises:
-        BlockingIOError: Another process is writing the folder.
+        FolderHeld: Another process is writing the folder.
         OSError: The system refuses something.
     """
-    made = not path.exists()
-    path.mkdir(parents=True, exist_ok=True)
     work = path / _WORK
-    with _only_writer(path):
+    with hold_folder(path, without_locks=True):
         try:
             _put_back(path, last)  # what a killed run left in pieces
             work.mkdir(exist_ok=True)
@@ -75,30 +85,47 @@ def write_folder(path: Path, *, last: str) -> Iterator[Path]:
             _move_up(path, last)
         finally:
             _put_back(path, last)
-            if made:
-                with suppress(OSError):  # it holds something, as it should
-                    path.rmdir()
 
 
 @contextmanager
-def _only_writer(path: Path) -> Iterator[None]:
-    """Hold a folder; the kernel lets go of it when the process ends, however it ends."""
+def hold_folder(path: Path, *, without_locks: bool = False) -> Iterator[None]:
+    """Make a folder and hold it alone; the kernel lets go of it when the process ends, however it ends.
+
+    A folder that was made here and is still empty at the end is removed.
+
+    Args:
+        path: The folder.
+        without_locks: Whether to go on where the file system has no locks on folders, such as NFS: two runs at once
+            may then both fail.
+
+    Raises:
+        FolderHeld: Another process holds it.
+        OSError: The system refuses something.
+    """
+    made = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        _lock(descriptor, path)
-        yield
+        _lock(descriptor, path, without_locks)
+        try:
+            yield
+        finally:
+            if made:
+                with suppress(OSError):  # it holds something, as it should
+                    path.rmdir()
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, path: Path) -> None:
+def _lock(descriptor: int, path: Path, without_locks: bool) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        error.strerror, error.filename = "another run is writing there, wait for it or choose another folder", str(path)
-        raise
-    except OSError:  # a file system without locks on folders, such as NFS: two runs at once may both fail
-        return
+        sentence = "another run is writing there, wait for it or choose another folder"
+        raise FolderHeld(error.errno, sentence, str(path)) from None
+    except OSError:
+        if not without_locks:
+            raise
 
 
 def _move_up(path: Path, last: str) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,11 +11,11 @@ from phi3v_data.convert.job import JobFile, JobFolder
 from phi3v_data.convert.plan import Plan
 from phi3v_data.convert.planning import plan_job, refuse_other_plan
 from phi3v_data.errors import CannotRun, UsageError
-from phi3v_data.fs import explain_os_error, write_atomic
+from phi3v_data.fs import FolderHeld, explain_os_error, hold_folder, write_atomic
 from phi3v_data.layout import IMAGES, MANIFEST, REJECTS, read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from phi3v_data.convert.executors import Executor
@@ -60,30 +57,14 @@ def convert(request: Request, executor: Executor, progress: Progress) -> Outcome
     """
     folder = JobFolder(request.out_dir)
     try:
-        with _only_run_in(request.out_dir):
+        with hold_folder(request.out_dir):
             return _convert(request, folder, executor, progress)
+    except FolderHeld:
+        raise CannotRun(
+            f"another run is converting into {request.out_dir}: wait for it or choose another --out_dir"
+        ) from None
     except OSError as error:
         raise CannotRun(explain_os_error(error, request.out_dir)) from error
-
-
-@contextmanager
-def _only_run_in(out_dir: Path) -> Iterator[None]:
-    """Hold the folder for this run; the kernel lets go of it when the process ends, however it ends."""
-    made = not out_dir.exists()
-    out_dir.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(out_dir, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise CannotRun(f"another run is converting into {out_dir}: wait for it or choose another --out_dir") from None
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-        if made:
-            with suppress(OSError):  # it holds something, as it should
-                out_dir.rmdir()
 
 
 def _convert(request: Request, folder: JobFolder, executor: Executor, progress: Progress) -> Outcome:
