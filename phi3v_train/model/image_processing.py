@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
-from phi3v_data.tokens import CROP, TOKENS_PER_CROP, image_tokens
+from phi3v_data.tokens import CROP, TOKENS_PER_CROP, grid_tokens
 
 from .hd_transform import IMAGE_MEAN, IMAGE_STD, hd_image, normalize_crops, split_tiles
 from .image_inputs import UnreadableImage, as_rgb, check_fixed, colour, crop_limit, named_images, padded_size
@@ -141,7 +141,7 @@ class Phi3VImageProcessor(BaseImageProcessor):
         data = {
             "pixel_values": self._pixels(pictures, sizes, options),
             "image_sizes": torch.tensor([(height, width) for width, height in sizes]),
-            "num_img_tokens": [image_tokens(*image.size, options.num_crops) for image in pictures],
+            "num_img_tokens": [grid_tokens(width // CROP, height // CROP) for width, height in sizes],
         }
         return BatchFeature(data, tensor_type=return_tensors, skip_tensor_conversion=["num_img_tokens"])
 
