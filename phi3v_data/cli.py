@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from phi3v_data import __version__
 from phi3v_data.program import BOTH_SPELLINGS, run_program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["cli", "main"]
 
@@ -51,25 +54,39 @@ def convert_group() -> None:
     """Convert raw data into a dataset: images, JSONL files and a manifest."""
 
 
+def _validation_flags(images: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds the flags of a validation, with a default for `--images`."""
+    flags = (
+        click.option(
+            "--images",
+            type=click.Choice(["none", "exists", "header"]),
+            default=images,
+            show_default=True,
+            help="How closely to look at images: not at all, that they exist, or at header and end.",
+        ),
+        click.option("--images_dir", type=_FOLDER, help="The images folder  [default: images/ beside the JSONL]"),
+        click.option(
+            "--max_findings",
+            type=click.IntRange(min=0),
+            default=1000,
+            show_default=True,
+            help="Findings kept; all are counted. 0 keeps all.",
+        ),
+        click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True),
+    )
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for flag in reversed(flags):
+            command = flag(command)
+        return command
+
+    return add
+
+
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option(
-    "--images",
-    type=click.Choice(["none", "exists", "header"]),
-    default="header",
-    show_default=True,
-    help="How closely to look at images: not at all, that they exist, or at header and end.",
-)
-@click.option("--images_dir", type=_FOLDER, help="The images folder  [default: images/ beside the JSONL]")
+@_validation_flags(images="header")
 @click.option("--strict", is_flag=True, help="Exit 1 for warnings too.")
-@click.option(
-    "--max_findings",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    help="Findings kept; all are counted. 0 keeps all.",
-)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def validate(
     paths: tuple[str, ...], images: Any, images_dir: Path | None, strict: bool, max_findings: int, form: str
 ) -> NoReturn:
@@ -81,6 +98,28 @@ def validate(
     result = run(paths, images=images, images_dir=images_dir, max_findings=max_findings)
     (render_json if form == "json" else render_text)(result)
     raise SystemExit(exit_code(result, strict=strict))
+
+
+@cli.command()
+@click.argument("folder", type=_FOLDER, metavar="DIR")
+@_validation_flags(images="exists")
+def manifest(folder: Path, images: Any, images_dir: Path | None, max_findings: int, form: str) -> None:
+    """Write manifest.json anew: DIR is a dataset edited by hand, or any folder of JSONL files.
+
+    Everything is validated first; as long as there are errors, nothing is written.
+    """
+    from phi3v_data.manifest import output as shown
+    from phi3v_data.manifest.renew import renew_manifest
+    from phi3v_data.validate import output as findings
+
+    done = renew_manifest(folder, images=images, images_dir=images_dir, max_findings=max_findings)
+    if done.manifest is None:
+        (findings.render_json if form == "json" else findings.render_text)(done.result)
+        click.echo(f"No manifest was written into {folder}: mend what was found first.", err=True)
+        raise SystemExit(1)
+    (shown.render_json if form == "json" else shown.render_text)(folder, done.before, done.manifest)
+    if done.result.warnings:
+        click.echo(f"There are warnings, {done.result.warnings:,} in all: see them with phi3v-data validate", err=True)
 
 
 @cli.command()

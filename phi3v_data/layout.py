@@ -22,6 +22,7 @@ __all__ = [
     "NewerVersion",
     "SplitName",
     "data_files",
+    "files_at_hand",
     "missing_shards",
     "parse_name",
     "read_manifest",
@@ -75,6 +76,16 @@ def data_files(folder: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix == ".jsonl" and path.name != REJECTS and not path.name.startswith(".") and path.is_file()
     )
+
+
+def files_at_hand(folder: Path, manifest: Manifest | None) -> list[Path]:
+    """Return the JSONL files that are there: those the manifest lists, as it lists them, and the others by name.
+
+    Raises:
+        OSError: The folder cannot be listed.
+    """
+    listed = [folder / entry.path for entry in manifest.files] if manifest else []
+    return list(dict.fromkeys([*filter(Path.is_file, listed), *data_files(folder)]))
 
 
 def missing_shards(paths: Iterable[Path]) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["BadRecord", "Split"]
+__all__ = ["BadRecord", "Split", "decode_record"]
 
 
 class BadRecord(DataError):
@@ -46,7 +46,7 @@ class Split:
             with path.open("rb") as file:
                 for line in read_lines(file, limit=MAX_LINE):
                     if not line.is_blank:
-                        yield _decode(line.data, path, line.number)
+                        yield decode_record(line.data, path, line.number)
 
     def __len__(self) -> int:
         self._index()
@@ -58,7 +58,7 @@ class Split:
         try:
             return Record.model_validate_json(data)
         except ValidationError:
-            return _decode(data, index.path, index.line_number(within))
+            return decode_record(data, index.path, index.line_number(within))
 
     def raw(self, position: int) -> bytes:
         """Return the bytes of a record's line as they are in the file, without the newline.
@@ -70,6 +70,18 @@ class Split:
         """
         index, within = self._find(position)
         return index.read(within)
+
+    def place(self, position: int) -> str:
+        """Return where a record stands, as FILE:LINE; the lines before it are read, and FILE alone if they cannot be.
+
+        Raises:
+            IndexError: There is no such record.
+        """
+        index, within = self._find(position)
+        try:
+            return f"{index.path}:{index.line_number(within)}"
+        except OSError:
+            return str(index.path)
 
     def _find(self, position: int) -> tuple[_FileIndex, int]:
         indexes = self._index()
@@ -134,7 +146,17 @@ class _FileIndex:
         return self._descriptor
 
 
-def _decode(data: bytes | None, path: Path, number: int) -> Record:
+def decode_record(data: bytes | None, path: Path, number: int) -> Record:
+    """Decode a line.
+
+    Args:
+        data: Its bytes; None for a line over the limit.
+        path: The file it is from, for the message.
+        number: Its number in that file, from 1.
+
+    Raises:
+        BadRecord: It is no record.
+    """
     if data is None:
         raise BadRecord(_too_long(path, number))
     try:

@@ -90,7 +90,7 @@ def print_summary(manifest: Manifest, out_dir: Path) -> None:
         table.add_column(name, justify="right")
     for file in manifest.files:
         classes = len(manifest.classes.get(file.split, {}))
-        megabytes = f"{(file.bytes + file.image_bytes) / 1e6:,.1f}"
+        megabytes = f"{(file.bytes + (file.image_bytes or 0)) / 1e6:,.1f}"
         table.add_row(
             Text(file.path), f"{file.records:,}", f"{file.images:,}", megabytes, str(classes) if classes else "–"
         )

@@ -96,10 +96,14 @@ def _convert(request: Request, folder: JobFolder, executor: Executor, progress: 
 
 
 def _refuse_foreign_folder(folder: JobFolder) -> None:
-    """Refuse to write among files that are not ours."""
-    if folder.path.exists() or read_manifest(folder.out_dir) or not any(folder.out_dir.iterdir()):
+    """Refuse to write among files that no conversion made."""
+    manifest = read_manifest(folder.out_dir)
+    converted = manifest is not None and manifest.source.kind != "jsonl"
+    if folder.path.exists() or converted or not any(folder.out_dir.iterdir()):
         return
-    raise UsageError(f"{folder.out_dir} is not empty and holds no dataset of phi3v-data: choose another --out_dir")
+    raise UsageError(
+        f"{folder.out_dir} is not empty and holds no dataset that phi3v-data converted: choose another --out_dir"
+    )
 
 
 def _clear(folder: JobFolder, manifest: Manifest | None) -> None:
@@ -107,6 +111,8 @@ def _clear(folder: JobFolder, manifest: Manifest | None) -> None:
     old = folder.read()
     names = {old.converter if old else None, manifest.converter.name if manifest else None} - {None}
     shutil.rmtree(folder.out_dir / IMAGES, ignore_errors=True)
+    for file in manifest.files if manifest else ():
+        (folder.out_dir / file.path).unlink(missing_ok=True)
     for pattern in (*(f"{name}_*.jsonl" for name in names), REJECTS, CONTACT_SHEET, MANIFEST):
         for path in folder.out_dir.glob(pattern):
             path.unlink()

@@ -9,10 +9,12 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from phi3v_data.convert.writers import Highlight, PartSummary
+from phi3v_data.errors import DataError
 from phi3v_data.fs import write_atomic
 from phi3v_data.layout import IMAGES, MANIFEST, REJECTS
+from phi3v_data.manifest.measure import measure_file
 from phi3v_data.media.contact_sheet import draw_contact_sheet
-from phi3v_schemas import SCHEMA_VERSION, ConverterInfo, DataFile, Manifest, Record
+from phi3v_schemas import SCHEMA_VERSION, ConverterInfo, DataFile, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -147,8 +149,8 @@ def part_is_whole(part: Path, images: Path) -> bool:
     """
     try:
         summary = PartSummary.model_validate_json((part / "summary.json").read_bytes())
-        return _count_images(part / "records.jsonl", images) == (summary.images, summary.image_bytes)
-    except (OSError, ValueError):
+        return _has_images(part / "records.jsonl", images, summary)
+    except (OSError, ValueError, DataError):
         return False
 
 
@@ -157,32 +159,14 @@ def dataset_is_whole(out_dir: Path, manifest: Manifest) -> bool:
     try:
         return all(
             (out_dir / file.path).stat().st_size == file.bytes
-            and _count_images(out_dir / file.path, out_dir / IMAGES) == (file.images, file.image_bytes)
+            and _has_images(out_dir / file.path, out_dir / IMAGES, file)
             for file in manifest.files
         )
-    except (OSError, ValueError):
+    except (OSError, DataError):
         return False
 
 
-def _count_images(records: Path, images: Path) -> tuple[int, int]:
-    """Return the number of image files that records refer to, and their bytes together."""
-    count = size = 0
-    for path in _distinct_images(records):
-        count += 1
-        size += (images / path).stat().st_size
-    return count, size
-
-
-def _distinct_images(records: Path) -> Iterator[str]:
-    """Yield each image once; only records of one source, which stand together, share images."""
-    source, seen = "", set[str]()
-    with records.open("rb") as lines:
-        for line in lines:
-            record = Record.model_validate_json(line)
-            stem = "-".join(record.id.split("-")[:2])
-            if stem != source:
-                source, seen = stem, set()
-            for path in record.image_paths():
-                if path not in seen:
-                    seen.add(path)
-                    yield path
+def _has_images(records: Path, images: Path, written: PartSummary | DataFile) -> bool:
+    """Return whether records refer to as many images, and these hold as many bytes, as were written."""
+    found = measure_file(records, images)
+    return (found.images, found.image_bytes) == (written.images, written.image_bytes)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import types
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 from pydantic import ValidationError
@@ -11,17 +12,21 @@ from pydantic import ValidationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
     from phi3v_data.convert.converter import Options
 
 __all__ = ["flags_of", "options_from"]
 
-_METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
+_METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH"}
 
 
-def flags_of(model: type[Options]) -> list[click.Option]:
-    """Return one flag per field of an options model, with its description and default."""
+def flags_of(model: type[BaseModel]) -> list[click.Option]:
+    """Return one flag per field of an options model, with its description and default; a list's may be repeated.
+
+    The value of a flag that was not given is None, and of a list's the empty tuple.
+    """
     return [_flag(name, field) for name, field in model.model_fields.items()]
 
 
@@ -33,7 +38,15 @@ def _flag(name: str, field: FieldInfo) -> click.Option:
         return click.Option([spelling], is_flag=True, default=None, help=text)
     if get_origin(kind) is Literal:
         return click.Option([f"--{name}"], type=click.Choice([str(value) for value in get_args(kind)]), help=text)
-    return click.Option([f"--{name}"], metavar=_METAVARS.get(kind, "TEXT"), help=text)
+    is_list = get_origin(kind) is list
+    metavar = _METAVARS.get(_element(kind) if is_list else kind, "TEXT")
+    return click.Option([f"--{name}"], multiple=is_list, metavar=metavar, help=text)
+
+
+def _element(kind: Any) -> Any:
+    """Return X of `list[X]`, without what limits it."""
+    (element,) = get_args(kind)
+    return get_args(element)[0] if get_origin(element) is Annotated else element
 
 
 def _without_none(annotation: Any) -> Any:
@@ -47,7 +60,8 @@ def _without_none(annotation: Any) -> Any:
 def _shown_default(field: FieldInfo) -> str:
     if field.is_required():
         return "[required]"
-    if field.default_factory or field.default is None or field.default is False:
+    says_so = "default:" in (field.description or "").lower()
+    if says_so or field.default_factory or field.default is None or field.default is False or field.default == []:
         return ""
     return f"[default: {field.default}]"
 
@@ -58,7 +72,7 @@ def options_from(model: type[Options], given: Mapping[str, Any]) -> Options:
     Raises:
         click.UsageError: A value does not fit; the message names the flag.
     """
-    values = {name: _literal(model.model_fields[name], value) for name, value in given.items() if value is not None}
+    values = {name: _literal(model.model_fields[name], value) for name, value in given.items() if value not in (None, ())}
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -104,7 +104,12 @@ def _identity(job: JobFile) -> str:
 
 
 def refuse_other_plan(job: JobFile, old: JobFile | None, manifest: Manifest | None, out_dir: Path) -> None:
-    """Refuse a folder that holds another plan's work, saying what differs."""
+    """Refuse a folder that holds another plan's work, saying what differs, or work that was edited since."""
+    if manifest is not None and manifest.edited_from is not None:
+        raise UsageError(
+            f"{out_dir} holds a dataset that was edited by hand: "
+            "choose another --out_dir, or pass --overwrite to replace it"
+        )
     if old is not None and old.plan_sha256 != job.plan_sha256:
         was: dict[str, Any] = old.model_dump(mode="json")
     elif old is None and manifest is not None and manifest.plan_sha256 != job.plan_sha256:

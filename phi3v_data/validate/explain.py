@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phi3v_data.errors import UsageError
-from phi3v_data.validate import ids, images, lines, manifest, schema
+from phi3v_data.validate import ids, images, lines, manifest, schema, text
 from phi3v_data.validate.rule import RULES
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["explain", "findings_page"]
 
 _FAMILIES = {
     module.__doc__.partition(":")[0][1]: module.__doc__.partition("\n")[0]
-    for module in (lines, schema, ids, images, manifest)
+    for module in (lines, schema, ids, images, manifest, text)
     if module.__doc__
 }
 _HEAD = """# Findings

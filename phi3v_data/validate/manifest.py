@@ -44,7 +44,7 @@ class ManifestUnreadable(Rule):
     code = "E601"
     slug = "manifest-unreadable"
     message = "manifest.json {fault}"
-    hint = "Convert again, or delete manifest.json if the dataset was changed by hand on purpose."
+    hint = "Restore it, or convert again; or delete it and write one for the files there are: phi3v-data manifest DIR."
     bad = 'manifest.json that holds {"schema_version": "1.0"} and no more'
     good = "manifest.json as `phi3v-data convert` wrote it"
 
@@ -55,7 +55,10 @@ class ChecksumDiffers(Rule):
     code = "E602"
     slug = "checksum-differs"
     message = "SHA-256 is {found}, and manifest.json says {expected}"
-    hint = "The file was changed or damaged after conversion: convert again or copy it again."
+    hint = (
+        "The file was damaged: convert again or copy it again. Or it was edited on purpose: accept that with "
+        "phi3v-data manifest DIR."
+    )
     bad = "ucf101_train.jsonl with one letter changed by hand"
     good = "ucf101_train.jsonl as it was written"
 
@@ -66,7 +69,10 @@ class CountDiffers(Rule):
     code = "E603"
     slug = "record-count-differs"
     message = "holds {found:,} records, and manifest.json says {expected:,}"
-    hint = "Records were lost or added after conversion: convert again or copy the file again."
+    hint = (
+        "Records were lost: convert again or copy the file again. Or records were removed or added on purpose: accept "
+        "that with phi3v-data manifest DIR."
+    )
     bad = "ucf101_train.jsonl without its last line"
     good = "ucf101_train.jsonl as it was written"
 
@@ -77,7 +83,7 @@ class FileMissing(Rule):
     code = "E604"
     slug = "file-missing"
     message = "{file} is missing: {why}"
-    hint = "Copy the whole folder again, or convert again."
+    hint = "Copy the whole folder again, or convert again. If it was removed on purpose, run phi3v-data manifest DIR."
     bad = "a manifest.json that lists ucf101_val.jsonl, which is not there; or shard 2 of 4 missing"
     good = "every file that manifest.json lists, and all shards"
 
@@ -88,7 +94,7 @@ class ExtraFile(Rule):
     code = "W605"
     slug = "extra-file"
     message = "manifest.json does not list this file; it was not checked"
-    hint = "Remove it, or check it by naming it on the command line."
+    hint = "Remove it, check it by naming it on the command line, or take it in with phi3v-data manifest DIR."
     bad = "ucf101_train (copy).jsonl beside the files of the dataset"
     good = "only the files that manifest.json lists"
 
@@ -110,7 +116,7 @@ class NoManifest(Rule):
     code = "W607"
     slug = "no-manifest"
     message = "the folder has no manifest.json, so that nothing proves it is whole"
-    hint = "Datasets written by `phi3v-data convert` have one; without it checksums and counts are not checked."
+    hint = "Without one, checksums and counts are not checked; write it with phi3v-data manifest DIR."
     bad = "a folder with train.jsonl and images/"
     good = "a folder with train.jsonl, images/ and manifest.json"
 
@@ -146,7 +152,8 @@ def check_structure(folder: Path, manifest: Manifest | None) -> Iterator[tuple[s
             yield str(folder / MANIFEST), FileMissing.problem(file=path.name, why="manifest.json lists it")
     for name in missing_shards(present):
         if folder / name not in listed:
-            yield str(folder), FileMissing.problem(file=name, why="the other shards' names promise it")
+            why, hint = "the other shards' names promise it", "Copy it again, or rename the others to count without it."
+            yield str(folder), FileMissing.problem(file=name, why=why, hint=hint)
     if manifest:
         for path in sorted(set(present) - set(listed)):
             yield str(path), ExtraFile.problem()

@@ -16,6 +16,7 @@ from phi3v_data.validate.manifest import FileFacts, check_file
 from phi3v_data.validate.result import Findings, Result
 from phi3v_data.validate.schema import read_record
 from phi3v_data.validate.targets import STDIN, find_targets
+from phi3v_data.validate.text import check_texts, may_break_a_rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ def validate(
     images_dir: Path | None = None,
     max_findings: int = 1000,
     max_line: int = MAX_LINE,
+    against_manifest: bool = True,
     on_progress: Callable[[int, int | None], object] | None = None,
 ) -> Result:
     """Hold files, dataset folders or standard input against every rule.
@@ -50,13 +52,15 @@ def validate(
         images_dir: The images folder; by default `images` beside the JSONL files.
         max_findings: How many findings are kept; all are counted. 0 keeps all, in a temporary file.
         max_line: Longest line in bytes that is read.
+        against_manifest: Whether a folder's files are those of its manifest and as it says; else they are all the JSONL
+            files that are there.
         on_progress: Told the bytes read so far, and the bytes there are in all (None for a pipe).
 
     Returns:
         The findings of each dataset: about the folder, then line by line for each file, then duplicate ids.
     """
     started = perf_counter()
-    targets = find_targets(paths, images_dir)
+    targets = find_targets(paths, images_dir, against_manifest=against_manifest)
     run = _Run(Findings(max_findings), max_line, on_progress, _total_size(targets))
     for target in targets:
         run.check_target(target, images)
@@ -146,6 +150,8 @@ class _Run:
             else:
                 ids.add(record.id)
                 problems = checker.check(record)
+                if may_break_a_rule(data):
+                    problems += check_texts(record)
                 if (missing := checker.folder_problem()) is not None:
                     add(name, None, missing)
             for problem in problems:

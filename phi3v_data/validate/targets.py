@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phi3v_data.layout import IMAGES, MANIFEST, data_files, parse_name
+from phi3v_data.layout import IMAGES, MANIFEST, data_files, files_at_hand, parse_name
 from phi3v_data.validate.lines import FileUnreadable
 from phi3v_data.validate.manifest import check_structure, load
 
@@ -40,7 +40,9 @@ class Target:
     problems: list[tuple[str, Problem]] = field(default_factory=list)
 
 
-def find_targets(paths: Sequence[Path | str], images_dir: Path | None) -> list[Target]:
+def find_targets(
+    paths: Sequence[Path | str], images_dir: Path | None, *, against_manifest: bool = True
+) -> list[Target]:
     """Resolve the paths given: a file, a dataset folder, a glob, or "-" for standard input.
 
     Files of one folder whose names differ only in split and shard are one dataset. A file named twice is
@@ -49,6 +51,7 @@ def find_targets(paths: Sequence[Path | str], images_dir: Path | None) -> list[T
     Args:
         paths: As on the command line.
         images_dir: The images folder of all of them; by default `images` beside the JSONL files.
+        against_manifest: Whether folders are held against their manifests.
     """
     targets: list[Target] = []
     loose: dict[tuple[Path, str], Target] = {}
@@ -66,7 +69,7 @@ def find_targets(paths: Sequence[Path | str], images_dir: Path | None) -> list[T
             targets.append(Target(path.parent, problems=[(str(path), problem)]))
             continue
         if _is_folder(path):
-            target = _folder(path, images_dir)
+            target = _folder(path, images_dir, against_manifest)
             unseen = {file.resolve(): file for file in reversed(target.files) if file is not None}
             target.files = [file for real, file in reversed(unseen.items()) if real not in seen]
             seen.update(unseen)
@@ -97,7 +100,7 @@ def _expand(paths: Sequence[Path | str]) -> Iterator[Path]:
             yield Path(path)
 
 
-def _folder(folder: Path, images_dir: Path | None) -> Target:
+def _folder(folder: Path, images_dir: Path | None, against_manifest: bool) -> Target:
     target = Target(images_dir or folder / IMAGES)
     try:
         present = data_files(folder)
@@ -105,6 +108,10 @@ def _folder(folder: Path, images_dir: Path | None) -> Target:
         target.problems.append((str(folder), FileUnreadable.problem(fault=f"cannot be read: {error.strerror}")))
         return target
     manifest, problem = load(folder)
+    if not against_manifest:
+        target.files += files_at_hand(folder, manifest)
+        target.problems += check_structure(folder, None)
+        return target
     if problem:
         target.problems.append((str(folder / MANIFEST), problem))
     target.problems += check_structure(folder, manifest)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 __all__ = ["SCHEMA_VERSION", "ConverterInfo", "DataFile", "Manifest", "SourceInfo"]
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """Version of the record and manifest format: the major part changes when old readers would misread it."""
 
 
@@ -37,7 +37,10 @@ class ConverterInfo(_Model):
 class SourceInfo(_Model):
     """Where the raw data came from. Without local paths: equal data gives an equal manifest anywhere."""
 
-    kind: Literal["folder", "archive", "hub"] = Field(description="How the raw data was given.", examples=["hub"])
+    kind: Literal["folder", "archive", "hub", "jsonl"] = Field(
+        description="How the raw data was given; jsonl: there was none, the records themselves came from elsewhere.",
+        examples=["hub"],
+    )
     name: str | None = Field(
         default=None,
         description="Archive file name, or the hub's OWNER/NAME and file.",
@@ -62,7 +65,12 @@ class DataFile(_Model):
     split: str = Field(description="The split it belongs to.", examples=["train"])
     records: int = Field(ge=0, description="Records in the file.", examples=[300])
     images: int = Field(ge=0, description="Image files its records refer to.", examples=[2400])
-    image_bytes: int = Field(ge=0, description="Bytes of those image files together.", examples=[24_000_000])
+    image_bytes: int | None = Field(
+        default=None,
+        ge=0,
+        description="Bytes of those image files together; absent where nobody looked at them.",
+        examples=[24_000_000],
+    )
     bytes: int = Field(ge=0, description="Size of the file.", examples=[282_000])
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the file.", examples=["0" * 64])
 
@@ -85,6 +93,13 @@ class Manifest(_Model):
         examples=[{"train": {"Archery": 30, "Basketball": 30}}],
     )
     rejects: int = Field(ge=0, description="Sources that gave no record; listed in rejects.jsonl.", examples=[0])
+    edited_from: str | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of the manifest as it was before the files were first edited by hand; absent where they "
+        "are as they were made.",
+        examples=["0" * 64],
+    )
 
     def to_json(self) -> str:
         """Return the manifest as indented JSON with a final newline; absent fields are not written."""
