@@ -72,7 +72,8 @@ def options_from(model: type[Options], given: Mapping[str, Any]) -> Options:
     Raises:
         click.UsageError: A value does not fit; the message names the flag.
     """
-    values = {name: _literal(model.model_fields[name], value) for name, value in given.items() if value not in (None, ())}
+    set_ones = {name: value for name, value in given.items() if value not in (None, ())}
+    values = {name: _literal(model.model_fields[name], value) for name, value in set_ones.items()}
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -1,0 +1,179 @@
+"""What a machine makes of the options: devices, processes, precision, attention and sharding of this run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from phi3v_data.errors import CannotRun, UsageError
+from phi3v_data.extras import require
+
+if TYPE_CHECKING:
+    from phi3v_train.options import TrainOptions
+
+__all__ = ["Processes", "Runtime", "resolve_precision", "resolve_runtime"]
+
+Precision = Literal["bf16", "fp16", "fp32"]
+
+_ATTENTION = {"auto": "sdpa", "sdpa": "sdpa", "flash": "flash_attention_2", "eager": "eager"}
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes that train together, as torchrun tells each of them.
+
+    Attributes:
+        count: All of them, on all nodes.
+        rank: This one among all.
+        local_rank: This one on its node.
+        local_count: Those on this node.
+    """
+
+    count: int = 1
+    rank: int = 0
+    local_rank: int = 0
+    local_count: int = 1
+
+    @classmethod
+    def from_environment(cls) -> Processes:
+        """Read what torchrun has set; one process where it has not."""
+        names = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+        return cls(*(int(os.environ.get(name, default)) for name, default in zip(names, (1, 0, 0, 1), strict=True)))
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The resolved half of a run's settings.
+
+    Attributes:
+        processes: Who trains together.
+        device: "cuda" or "cpu".
+        precision: What is computed in: "bf16", "fp16" or "fp32".
+        attention: Name of the implementation in transformers.
+        deepspeed: "zero2", "zero3", the path of a configuration, or None for plain data parallelism.
+        accumulation: Batches a process takes for one optimizer step.
+        num_workers: Processes that read and decode for this one.
+    """
+
+    processes: Processes
+    device: Literal["cuda", "cpu"]
+    precision: Precision
+    attention: str
+    deepspeed: str | None
+    accumulation: int
+    num_workers: int
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process speaks for all."""
+        return self.processes.rank == 0
+
+
+def resolve_runtime(options: TrainOptions) -> Runtime:
+    """Decide what the options leave open, and refuse what this machine cannot do.
+
+    Raises:
+        UsageError: Options do not go together with the number of processes or the device.
+        MissingExtra: A package is not installed.
+        CannotRun: There are fewer GPUs than processes.
+    """
+    import torch
+
+    processes = Processes.from_environment()
+    device = _device()
+    if device == "cuda" and processes.local_count > torch.cuda.device_count():
+        raise CannotRun(
+            f"{processes.local_count} processes need as many GPUs, and this node has {torch.cuda.device_count()}: "
+            f"start torchrun with --nproc_per_node={torch.cuda.device_count()}"
+        )
+    if options.method.startswith("qlora"):
+        require("bitsandbytes", extra="qlora", purpose="QLoRA")
+    if options.optimizer != "adamw":
+        require("bitsandbytes", extra="qlora", purpose=f"--optimizer {options.optimizer}")
+    return Runtime(
+        processes=processes,
+        device=device,
+        precision=resolve_precision(options),
+        attention=_attention(options, device),
+        deepspeed=_deepspeed(options, processes, device),
+        accumulation=_accumulation(options, processes),
+        num_workers=_workers(options, processes),
+    )
+
+
+def _device() -> Literal["cuda", "cpu"]:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def resolve_precision(options: TrainOptions) -> Precision:
+    """Decide what is computed in.
+
+    Raises:
+        UsageError: The device cannot.
+    """
+    import torch
+
+    wanted: Precision | Literal["auto"] = "bf16" if options.bf16 else options.precision
+    if _device() == "cpu":
+        if wanted == "fp16":
+            raise UsageError(
+                "fp16 cannot be trained on a CPU, which would compute in fp32: give --precision bf16 or fp32"
+            )
+        return "fp32" if wanted == "auto" else wanted
+    has_bf16 = torch.cuda.get_device_capability() >= (8, 0)
+    if wanted == "bf16" and not has_bf16:
+        raise UsageError(f"{torch.cuda.get_device_name()} does not compute in bf16: give --precision fp16 or auto")
+    return ("bf16" if has_bf16 else "fp16") if wanted == "auto" else wanted
+
+
+def _attention(options: TrainOptions, device: str) -> str:
+    wanted = "flash" if options.use_flash_attention else options.attention
+    if wanted != "flash":
+        return _ATTENTION[wanted]
+    if device == "cpu":
+        raise UsageError("flash attention runs on GPUs only: give --attention sdpa")
+    if importlib.util.find_spec("flash_attn") is None:
+        raise CannotRun(
+            "--attention flash needs the package flash-attn, which is built against the torch that is there: run "
+            "pip install flash-attn --no-build-isolation, or give --attention sdpa"
+        )
+    return _ATTENTION[wanted]
+
+
+def _deepspeed(options: TrainOptions, processes: Processes, device: str) -> str | None:
+    wanted = options.deepspeed
+    if wanted is None:
+        is_sharded = processes.count > 1 and device == "cuda" and options.method in ("full", "frozen_vision")
+        wanted = "zero2" if options.offload or is_sharded else "none"
+    if wanted == "none":
+        return None
+    if wanted not in ("zero2", "zero3") and not Path(wanted).is_file():
+        raise UsageError(f"--deepspeed {wanted!r} is no file: give zero2, zero3, none or a configuration's path")
+    if wanted != "zero2" and options.method.startswith("qlora"):
+        raise UsageError("weights in 4 bits are not cut into shards: give --deepspeed zero2 or none with --use_qlora")
+    if importlib.util.find_spec("deepspeed") is None:
+        require("deepspeed", extra="deepspeed", purpose=f"sharded training (--deepspeed {wanted}; none does without)")
+    return wanted
+
+
+def _accumulation(options: TrainOptions, processes: Processes) -> int:
+    at_once = processes.count * options.batch_size_per_gpu
+    steps, rest = divmod(options.batch_size, at_once)
+    if rest:
+        fits = " or ".join(str(number * at_once) for number in (steps, steps + 1) if number)
+        raise UsageError(
+            f"--batch_size {options.batch_size} is no multiple of {processes.count} processes × "
+            f"--batch_size_per_gpu {options.batch_size_per_gpu}: the nearest is {fits}"
+        )
+    return steps
+
+
+def _workers(options: TrainOptions, processes: Processes) -> int:
+    if options.num_workers is not None:
+        return options.num_workers
+    return min(4, max(1, (os.cpu_count() or 1) // processes.local_count))
