@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from phi3v_data.errors import CannotRun, UsageError
-from phi3v_data.fs import explain_os_error, is_disk_full, write_folder
+from phi3v_data.fs import write_folder
+from phi3v_train.write_errors import explain_write_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def write_checkpoint(directory: Path, *, overwrite: bool = False) -> Iterator[Pa
             for file in folder.glob("*.safetensors"):  # made so that nobody else may read them
                 file.chmod(folder.stat().st_mode & 0o666)
     except (OSError, SafetensorError) as error:
-        raise CannotRun(_explain(error, directory)) from error
+        raise CannotRun(explain_write_error(error, directory)) from error
     except BaseException as error:
         if not isinstance(error, Exception):
             error.add_note(_how_to_go_on(directory, before))
@@ -83,12 +83,3 @@ def _is_checkpoint(directory: Path, entries: set[Path]) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(config, dict) and config.get("model_type") == "phi3_v"
-
-
-def _explain(error: Exception, directory: Path) -> str:
-    """Return one sentence; safetensors tells the number of an operating-system error in its text alone."""
-    if not isinstance(error, OSError) and (number := re.search(r"\(os error ([0-9]+)\)", str(error))):
-        error = OSError(int(number[1]), str(error).partition(" (os error")[0])
-    if isinstance(error, OSError) and is_disk_full(error):
-        return explain_os_error(error, directory)
-    return f"{directory} cannot be written: {getattr(error, 'strerror', None) or error}"

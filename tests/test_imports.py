@@ -14,9 +14,11 @@ ALL = """
 import importlib, pkgutil, phi3v_schemas, phi3v_data, phi3v_converters, phi3v_train
 walked = [phi3v_schemas, phi3v_data, phi3v_converters]
 modules = [module for package in walked for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
-for module in (*modules, *pkgutil.iter_modules(phi3v_train.__path__, "phi3v_train.")):
-    if not module.name.endswith(("__main__", "phi3v_train.model")):  # the model is made of what the extra brings
+for module in modules:
+    if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
+for name in ("cli", "options", "settings", "presets", "checkpoints", "encode", "preflight", "runtime", "show"):
+    importlib.import_module(f"phi3v_train.{name}")  # what a user meets before anything is trained
 """
 COMMAND = """
 import sys

@@ -1,0 +1,101 @@
+"""The folder `final`: what a run was for, in the form that loads with one line."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+
+from phi3v_data.errors import CannotRun
+from phi3v_data.fs import write_folder
+from phi3v_train.checkpoints import FINAL, trainer_state
+from phi3v_train.methods import COMPUTE_DTYPES
+from phi3v_train.settings import save_config
+from phi3v_train.sharding import whole_models
+from phi3v_train.write_errors import explain_write_error
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from phi3v_train.checkpoints import Checkpoint
+    from phi3v_train.options import TrainOptions
+    from phi3v_train.runtime import Runtime
+
+__all__ = ["finished_step", "how_to_load", "write_final"]
+
+_METRICS = "metrics.json"
+_ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
+
+
+def finished_step(output_dir: Path) -> int | None:
+    """Return the step whose weights `final` holds; None where it is not there or not whole."""
+    try:
+        return int(json.loads((output_dir / FINAL / _METRICS).read_bytes())["step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_final(checkpoint: Checkpoint, options: TrainOptions, runtime: Runtime) -> Path:
+    """Write `final` from the run's last checkpoint: model or adapter, processor, options and figures.
+
+    An adapter stays float32. A whole model is written in the precision that it was trained in, half the size of the
+    checkpoint's float32 weights for bf16 and fp16.
+
+    Returns:
+        The folder.
+
+    Raises:
+        CannotRun: It cannot be written.
+    """
+    final = options.output_dir / FINAL
+    try:
+        with write_folder(final, last=_METRICS) as folder:
+            if (checkpoint.folder / _ADAPTER[0]).exists():
+                for name in _ADAPTER:
+                    shutil.copyfile(checkpoint.folder / name, folder / name)
+            else:
+                _write_model(checkpoint.folder, folder, runtime.precision)
+            _write_processor(checkpoint.folder, folder)
+            save_config(options, folder / "run.toml")
+            picture = options.output_dir / "training.png"
+            if picture.exists():
+                shutil.copyfile(picture, folder / picture.name)
+            (folder / _METRICS).write_text(json.dumps(_metrics(checkpoint), indent=2) + "\n", encoding="utf-8")
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise CannotRun(explain_write_error(error, final)) from error
+    return final
+
+
+def how_to_load(final: Path) -> str:
+    """Return the command that loads the folder in a fresh interpreter."""
+    code = (
+        "import phi3v_train.model, transformers; "
+        f"print(transformers.AutoModelForCausalLM.from_pretrained({str(final)!r}))"
+    )
+    return f"python -c {shlex.quote(code)}"
+
+
+def _write_model(source: Path, folder: Path, precision: str) -> None:
+    from phi3v_train.model import Phi3VForCausalLM
+
+    with whole_models():
+        model = Phi3VForCausalLM.from_pretrained(source, dtype=COMPUTE_DTYPES[precision])
+    model.save_pretrained(folder, max_shard_size="5GB")
+    for file in folder.glob("*.safetensors"):  # made so that nobody else may read them
+        file.chmod(folder.stat().st_mode & 0o666)
+
+
+def _write_processor(source: Path, folder: Path) -> None:
+    from phi3v_train.model import Phi3VProcessor
+
+    Phi3VProcessor.from_pretrained(source).save_pretrained(folder)
+
+
+def _metrics(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the figures of the run's log, the last of each first."""
+    history = trainer_state(checkpoint)["log_history"]
+    last = {key: value for entry in history for key, value in entry.items()}
+    return {"step": checkpoint.step, "last": last, "history": history}

@@ -1,0 +1,56 @@
+"""Out of memory: how much there was, and which flags lower it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from phi3v_train.options import TrainOptions
+    from phi3v_train.runtime import Runtime
+
+__all__ = ["explain_out_of_memory", "is_out_of_memory"]
+
+_SHOWN = 3
+_CPU = ("DefaultCPUAllocator", "not enough memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether a device, or the host, had no room for what was asked of it."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _CPU)
+
+
+def explain_out_of_memory(step: int, options: TrainOptions, runtime: Runtime) -> str:
+    """Return one sentence: where, the peak, and flags that lower it, those first that change the result least."""
+    return f"out of memory in step {step}{_peak(runtime)}: lower it with {' or '.join(_ways_out(options)[:_SHOWN])}"
+
+
+def _peak(runtime: Runtime) -> str:
+    if runtime.device == "cpu":
+        return ""
+    peak = torch.cuda.max_memory_allocated() / 1e9
+    total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory / 1e9
+    return f" at a peak of {peak:.1f} GB of {total:.1f}"
+
+
+def _ways_out(options: TrainOptions) -> list[str]:
+    ways = []
+    if options.batch_size_per_gpu > 1:
+        ways.append(f"--batch_size_per_gpu {options.batch_size_per_gpu // 2}")
+    if not options.gradient_checkpointing:
+        ways.append("--gradient_checkpointing")
+    if options.num_crops > 4:
+        ways.append(f"--num_crops {options.num_crops // 2}")
+    if options.method in ("full", "frozen_vision"):
+        ways += ["--use_lora", "--offload", "--optimizer adamw8bit"]
+    if not options.use_qlora:
+        ways.append("--use_qlora")
+    ways += [
+        "--max_length with --too_long drop",
+        "--freeze_vision_model",
+        f"--lora_rank {max(1, options.lora_rank // 2)}",
+    ]
+    return ways

@@ -1,0 +1,239 @@
+"""The loop: transformers' Trainer, with our order, optimizer, checkpoints, figures and ways to stop."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, distributed
+from transformers import Trainer, TrainerCallback
+
+from phi3v_data.errors import CannotRun
+from phi3v_train.checkpoints import checkpoint_folder, complete, remove_old, unmark
+from phi3v_train.optimizers import build_optimizer, linear_schedule, warmup_steps
+from phi3v_train.sampling import EvenData, tell_epochs
+from phi3v_train.write_errors import explain_write_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch.utils.data import DataLoader
+
+    from phi3v_train.interruption import Interruption
+    from phi3v_train.model import Phi3VProcessor
+    from phi3v_train.options import TrainOptions
+    from phi3v_train.runtime import Runtime
+    from phi3v_train.sampling import EpochSampler
+
+__all__ = ["FlowControl", "Phi3VTrainer"]
+
+_BESIDE_INPUTS = ("records", "failure")
+
+
+class FlowControl(TrainerCallback):
+    """Logs at every save, and saves and stops where a signal asks for it.
+
+    Args:
+        interruption: Catches the signals.
+    """
+
+    def __init__(self, interruption: Interruption) -> None:
+        self.interruption = interruption
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        """Decide what follows the step; runs behind transformers' own rules."""
+        if self.interruption.agreed(args.device) is not None:
+            control.should_save = control.should_training_stop = True
+        if control.should_save:
+            control.should_log = True  # the mean of a log then never spans a resume
+        return control
+
+
+class Phi3VTrainer(Trainer):
+    """Trains one run.
+
+    Args:
+        options: The run's options.
+        runtime: What the machine makes of them.
+        processor: Saved with each checkpoint.
+        sampler: The order of the training data.
+        identity: What a checkpoint must have in common with a run that goes on from it.
+        **kwargs: As `Trainer` takes them.
+    """
+
+    optimizer: Any
+    lr_scheduler: Any
+    control: Any
+
+    def __init__(
+        self,
+        *,
+        options: TrainOptions,
+        runtime: Runtime,
+        processor: Phi3VProcessor,
+        sampler: EpochSampler,
+        identity: Mapping[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._options = options
+        self._runtime = runtime
+        self._processor = processor
+        self._sampler = sampler
+        self._identity = identity
+        self._rows: deque[list[str]] = deque()
+        self._work = torch.zeros(2, device=self.args.device, dtype=torch.float64)
+        self._clock = time.perf_counter()
+
+    # Data
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return the batches of this process, in the sampler's order."""
+        loader = super().get_train_dataloader()
+        tell_epochs(loader, self._sampler)
+        return loader
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
+        return self._sampler
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
+        """Take the batches of one optimizer step, and what names their rows out of them.
+
+        Raises:
+            CannotRun: A record could not be read.
+        """
+        batches, items = super().get_batch_samples(*args, **kwargs)
+        for batch in batches:
+            if "failure" in batch:
+                raise CannotRun(batch["failure"])
+            self._rows.append(batch.pop("records"))
+        return batches, items
+
+    # Step
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Make the optimizer once."""
+        if self.optimizer is None:
+            self.optimizer = build_optimizer(model or self.model, self._options, self._runtime)
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Make the linear schedule once."""
+        if self.lr_scheduler is None:
+            factor = linear_schedule(warmup_steps(self._options, num_training_steps), num_training_steps)
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Load both, and set the learning rates of this run's plan, which may be longer than the checkpoint's."""
+        super()._load_optimizer_and_scheduler(checkpoint)
+        schedule = self.lr_scheduler
+        for group, rate, factor in zip(
+            self.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
+        ):
+            group["lr"] = rate * factor(schedule.last_epoch)
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """Go forward and back over one batch.
+
+        Raises:
+            CannotRun: The loss is no number.
+        """
+        rows = self._rows.popleft()
+        self._work[0] += inputs["attention_mask"].sum()
+        self._work[1] += len(inputs.get("image_sizes", ()))
+        loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        if not torch.isfinite(loss):
+            raise CannotRun(
+                f"the loss is {loss.item()} in step {self.state.global_step + 1} at {', '.join(rows)}: look at these "
+                "records, then try a lower --learning_rate, or --precision bf16 instead of fp16"
+            )
+        return loss
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Skip the count of operations, which goes through all parameters for a figure that nobody reads."""
+        return 0
+
+    # Figures
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add speed and memory to the figures of training."""
+        if "loss" in logs:
+            logs.update(self._speed())
+        super().log(logs, None)
+
+    def _speed(self) -> dict[str, float]:
+        """Return tokens and images a second on all devices since the last call, and the highest peak of memory."""
+        now = time.perf_counter()
+        if self.args.world_size > 1:
+            distributed.all_reduce(self._work)
+        tokens, images = (self._work / (now - self._clock)).tolist()
+        self._work.zero_()
+        self._clock = now
+        figures = {"tokens_per_second": tokens, "images_per_second": images}
+        if torch.cuda.is_available():
+            figures["peak_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+        return figures
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Compute the mean loss over the tokens of the evaluation split, each record counted once."""
+        model = self.model_wrapped
+        model.eval()
+        total = torch.zeros(2, device=self.args.device, dtype=torch.float64)
+        for batch in self.get_eval_dataloader():
+            if "failure" in batch:
+                raise CannotRun(batch["failure"])
+            inputs = {name: value for name, value in batch.items() if name not in _BESIDE_INPUTS}
+            with torch.no_grad():
+                total[0] += model(**inputs, num_items_in_batch=1).loss
+            total[1] += inputs["labels"][:, 1:].ne(-100).sum()
+        if self.args.world_size > 1:
+            distributed.all_reduce(total)
+        metrics = {"eval_loss": float(total[0] / total[1])}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self._clock = time.perf_counter()
+        return metrics
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
+        """Return the batches of this process, as many as every other process has."""
+        multiple = self.args.per_device_eval_batch_size * self.args.world_size
+        return super().get_eval_dataloader(EvenData(self.eval_dataset, multiple))
+
+    # Checkpoints
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write a checkpoint that counts only once all of it, from every process, is on the disk."""
+        folder = checkpoint_folder(self._options.output_dir, self.state.global_step)
+        if self.is_world_process_zero():
+            unmark(folder)
+        self._wait()
+        try:
+            super()._save_checkpoint(model, trial)
+            self._wait()
+            if self.is_world_process_zero():
+                complete(folder, self.state.global_step, self._identity)
+                remove_old(self._options.output_dir, self._options.save_total_limit)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            sentence = explain_write_error(error, folder)
+            unmark(folder)  # what is there of it takes room that others lack
+            raise CannotRun(sentence) from error
+        self._wait()
+        self._clock = time.perf_counter()
+
+    def _save(self, output_dir: Any = None, state_dict: Any = None) -> None:
+        if not self.args.should_save:
+            return
+        is_adapter = hasattr(self.model, "peft_config")
+        # lm_head is a target of the adapters, for which PEFT would save the whole embedding beside them.
+        own = {"save_embedding_layers": False} if is_adapter else {}
+        self.model.save_pretrained(output_dir, state_dict=state_dict, **own)
+        self._processor.save_pretrained(output_dir)
+
+    def _wait(self) -> None:
+        if self.args.world_size > 1:
+            distributed.barrier()
