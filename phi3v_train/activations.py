@@ -29,9 +29,6 @@ _PIXELS = 3 * CROP**2
 _SCORES = {2: 6, 4: 4}
 """Bytes that eager attention keeps for each pair of tokens and head: a float32 softmax, and one in half precision."""
 
-_IN_FLIGHT = 2
-"""Gradients pass through a layer beside what it kept."""
-
 
 def activation_bytes(
     config: Phi3VConfig, options: TrainOptions, runtime: Runtime, *, sequence_length: int, crops: int
@@ -65,7 +62,8 @@ def activation_bytes(
         kept += used * (clip if keeps_all else patches * vision.hidden_size * layer_input)
     images = rows * crops * _PIXELS * (4 + size) + patches * (vision.hidden_size + config.hidden_size) * size
     mask = rows * sequence_length**2 if rows > 1 else 0
-    passing = max(tokens * config.vocab_size * _LOGIT, _IN_FLIGHT * decoder, _IN_FLIGHT * clip)
+    layers = 1 if keeps_all else 2  # a layer's gradients, and beside them the layer where it was not kept
+    passing = max(tokens * config.vocab_size * _LOGIT, layers * decoder, layers * clip)
     return int(kept + images + mask + passing)
 
 

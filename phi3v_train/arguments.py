@@ -24,7 +24,7 @@ def training_arguments(options: TrainOptions, runtime: Runtime) -> TrainingArgum
     The number of steps is set once the data has been looked at.
     """
     on_cpu = runtime.device == "cpu"
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(options.output_dir),
         max_steps=1,
         per_device_train_batch_size=options.batch_size_per_gpu,
@@ -51,3 +51,6 @@ def training_arguments(options: TrainOptions, runtime: Runtime) -> TrainingArgum
         report_to=options.report_to or "none",
         disable_tqdm=True,
     )
+    # Without torchrun the Trainer would spread each batch over all GPUs it sees, in threads of one process.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments

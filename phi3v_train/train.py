@@ -168,7 +168,7 @@ def _train_steps(run: _Run, say: Callable[[str], None]) -> None:
         say(f"Going on from {run.checkpoint.folder}." + _new_schedule(run))
     with Interruption() as interruption:
         report = ProgressReport(options.output_dir, bar=not options.no_tqdm)
-        trainer = _trainer(run, model, [FlowControl(interruption), report])
+        trainer = _trainer(run, model, [FlowControl(interruption, is_sharded=runtime.deepspeed is not None), report])
         try:
             trainer.train(resume_from_checkpoint=str(run.checkpoint.folder) if run.checkpoint else None)
         except (RuntimeError, MemoryError) as error:
@@ -178,7 +178,7 @@ def _train_steps(run: _Run, say: Callable[[str], None]) -> None:
         finally:
             report.close()
     if interruption.number is not None and trainer.state.global_step < run.plan.steps:
-        _leave(interruption.number, trainer.state.global_step, run, say)
+        _leave(interruption.number, trainer.state.global_step, run)
 
 
 def _trainer(run: _Run, model: nn.Module, callbacks: list[TrainerCallback]) -> Phi3VTrainer:
@@ -208,17 +208,20 @@ def _trainer(run: _Run, model: nn.Module, callbacks: list[TrainerCallback]) -> P
     return trainer
 
 
-def _leave(number: int, step: int, run: _Run, say: Callable[[str], None]) -> NoReturn:
+def _leave(number: int, step: int, run: _Run) -> NoReturn:
     """End as a signal asks, with the last step saved."""
     saved = checkpoint_folder(run.options.output_dir, step)
     word = "Interrupted" if number == signal.SIGINT else "Terminated"
-    say(f"{word} at step {step} of {run.plan.steps}: {saved} is saved, run the same command to go on.")
+    if run.runtime.is_main:
+        click.echo(
+            f"{word} at step {step} of {run.plan.steps}: {saved} is saved, run the same command to go on.", err=True
+        )
     raise click.exceptions.Exit(128 + number)
 
 
 def _finish(run: _Run, say: Callable[[str], None]) -> None:
     """Write the folder `final` from the last checkpoint, in the main process."""
-    last = on_main(lambda: newest(run.options.output_dir))
+    last = on_main(lambda: newest(run.options.output_dir) or run.checkpoint)
     assert last is not None
     final = on_main(lambda: write_final(last, run.options, run.runtime))
     say(f"Done: {final} holds {'the adapter' if run.options.method.startswith(('lora', 'qlora')) else 'the model'}.")

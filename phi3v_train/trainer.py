@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -34,14 +36,27 @@ _BESIDE_INPUTS = ("records", "failure")
 
 
 class FlowControl(TrainerCallback):
-    """Logs at every save, and saves and stops where a signal asks for it.
+    """Logs at every save, saves and stops where a signal asks for it, and lets all parameters take each step.
 
     Args:
         interruption: Catches the signals.
+        is_sharded: Whether DeepSpeed keeps the gradients.
     """
 
-    def __init__(self, interruption: Interruption) -> None:
+    def __init__(self, interruption: Interruption, *, is_sharded: bool) -> None:
         self.interruption = interruption
+        self._is_sharded = is_sharded
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Give a gradient of zero to what a step without images has left without one.
+
+        Among several processes it has that anyway, and the losses are not to depend on their number.
+        """
+        if self._is_sharded:
+            return
+        for parameter in model.parameters():
+            if parameter.requires_grad and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         """Decide what follows the step; runs behind transformers' own rules."""
@@ -174,10 +189,7 @@ class Phi3VTrainer(Trainer):
         tokens, images = (self._work / (now - self._clock)).tolist()
         self._work.zero_()
         self._clock = now
-        figures = {"tokens_per_second": tokens, "images_per_second": images}
-        if torch.cuda.is_available():
-            figures["peak_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
-        return figures
+        return {"tokens_per_second": tokens, "images_per_second": images, "peak_memory_gb": _peak_memory() / 1e9}
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Compute the mean loss over the tokens of the evaluation split, each record counted once."""
@@ -237,3 +249,11 @@ class Phi3VTrainer(Trainer):
     def _wait(self) -> None:
         if self.args.world_size > 1:
             distributed.barrier()
+
+
+def _peak_memory() -> int:
+    """Return the most bytes that this process has held: of its GPU, or of the host's memory without one."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
