@@ -105,15 +105,21 @@ def find_checkpoint(resume: str, output_dir: Path) -> Checkpoint | None:
     if resume == "auto":
         return newest(output_dir)
     if resume == "never":
-        if (found := newest(output_dir)) is not None:
+        earlier = [folder for _, folder in _folders(output_dir)] + list(output_dir.glob(FINAL))
+        if earlier:
             raise CannotRun(
-                f"{found.folder} is a checkpoint of an earlier run, which --resume never would mix with a new one: "
-                "give another --output_dir, or remove it"
+                f"{earlier[0]} is of an earlier run, which --resume never would mix with a new one: give another "
+                "--output_dir, or remove it"
             )
         return None
     found = read_checkpoint(Path(resume))
     if found is None:
         raise CannotRun(f"--resume {resume} is no whole checkpoint: give a folder checkpoint-N that holds {_MARK}")
+    latest = newest(output_dir)
+    if latest is not None and latest.folder.resolve() != found.folder.resolve():
+        raise CannotRun(
+            f"{latest.folder} is there, and going on from {resume} would mix two runs: give another --output_dir"
+        )
     return found
 
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 
 from phi3v_data.errors import CannotRun
 from phi3v_data.fs import write_folder
-from phi3v_train.checkpoints import FINAL, trainer_state
+from phi3v_train.checkpoints import FINAL, Checkpoint, trainer_state
 from phi3v_train.methods import COMPUTE_DTYPES
 from phi3v_train.settings import save_config
 from phi3v_train.sharding import whole_models
@@ -20,22 +20,38 @@ from phi3v_train.write_errors import explain_write_error
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from phi3v_train.checkpoints import Checkpoint
     from phi3v_train.options import TrainOptions
     from phi3v_train.runtime import Runtime
 
-__all__ = ["finished_step", "how_to_load", "write_final"]
+__all__ = ["find_final", "how_to_load", "is_finished", "write_final"]
 
 _METRICS = "metrics.json"
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 
 
-def finished_step(output_dir: Path) -> int | None:
-    """Return the step whose weights `final` holds; None where it is not there or not whole."""
+def find_final(output_dir: Path) -> Checkpoint | None:
+    """Return what `final` holds, as a checkpoint that nothing goes on from; None where it is not there or not whole."""
     try:
-        return int(json.loads((output_dir / FINAL / _METRICS).read_bytes())["step"])
+        metrics = json.loads((output_dir / FINAL / _METRICS).read_bytes())
+        return Checkpoint(output_dir / FINAL, int(metrics["step"]), dict(metrics["identity"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def is_finished(final: Checkpoint | None, checkpoint: Checkpoint | None, steps: int) -> bool:
+    """Tell whether nothing is left to do of a run.
+
+    Raises:
+        CannotRun: It has become longer since, and there is no checkpoint to go on from.
+    """
+    if final is None:
+        return False
+    if final.step < steps and checkpoint is None:
+        raise CannotRun(
+            f"{final.folder} is of step {final.step} and this run is of {steps}, but there is no checkpoint to go on "
+            "from: give another --output_dir"
+        )
+    return final.step >= steps
 
 
 def write_final(checkpoint: Checkpoint, options: TrainOptions, runtime: Runtime) -> Path:
@@ -98,4 +114,4 @@ def _metrics(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return the figures of the run's log, the last of each first."""
     history = trainer_state(checkpoint)["log_history"]
     last = {key: value for entry in history for key, value in entry.items()}
-    return {"step": checkpoint.step, "last": last, "history": history}
+    return {"step": checkpoint.step, "identity": checkpoint.identity, "last": last, "history": history}

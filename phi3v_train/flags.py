@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phi3v_train.options import TrainOptions
+from phi3v_train.together import speak_in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,17 @@ __all__ = ["SectionedGroup", "given_flags"]
 
 
 class SectionedGroup(click.Group):
-    """A group whose own options, those of a run, are listed by section."""
+    """A group whose own options, those of a run, are listed by section; of several processes one reports errors."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse the command line."""
+        with speak_in_turn():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Do what it says."""
+        with speak_in_turn():
+            return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the subcommands, then the options of each section."""

@@ -10,12 +10,19 @@ import click
 from torch import distributed
 from transformers import PrinterCallback, set_seed
 
-from phi3v_data.errors import CannotRun, DataError, Phi3VError
+from phi3v_data.errors import CannotRun, DataError
 from phi3v_train.arguments import training_arguments
-from phi3v_train.checkpoints import FINAL, checkpoint_folder, find_checkpoint, newest, refuse_other_run, trainer_state
+from phi3v_train.checkpoints import (
+    FINAL,
+    checkpoint_folder,
+    find_checkpoint,
+    read_checkpoint,
+    refuse_other_run,
+    trainer_state,
+)
 from phi3v_train.collate import Collator
 from phi3v_train.encode import Encoder
-from phi3v_train.final import finished_step, how_to_load, write_final
+from phi3v_train.final import find_final, how_to_load, is_finished, write_final
 from phi3v_train.interruption import Interruption
 from phi3v_train.memory import estimate_memory
 from phi3v_train.memory_check import check_memory
@@ -27,11 +34,11 @@ from phi3v_train.pretrained import load_config, load_processor
 from phi3v_train.progress import ProgressReport
 from phi3v_train.quiet import quieten
 from phi3v_train.report import describe_model, describe_run
-from phi3v_train.runtime import Processes, resolve_precision, resolve_runtime
+from phi3v_train.runtime import resolve_precision, resolve_runtime
 from phi3v_train.sampling import EpochSampler
 from phi3v_train.settings import save_config, with_preset
 from phi3v_train.sharding import prepare_deepspeed
-from phi3v_train.together import let_main_speak, on_main
+from phi3v_train.together import is_lost_contact, on_main
 from phi3v_train.trainer import FlowControl, Phi3VTrainer
 
 if TYPE_CHECKING:
@@ -64,6 +71,7 @@ class _Run:
     plan: RunPlan
     identity: dict[str, Any]
     checkpoint: Checkpoint | None
+    final: Checkpoint | None
 
 
 def train(options: TrainOptions, given: frozenset[str]) -> None:
@@ -82,6 +90,10 @@ def train(options: TrainOptions, given: frozenset[str]) -> None:
         _train(options, given)
     except DataError as error:
         raise CannotRun(str(error)) from error
+    except RuntimeError as error:
+        if not is_lost_contact(error):
+            raise
+        raise CannotRun("another process of this run has ended, and its own lines say why") from error
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
@@ -91,7 +103,7 @@ def _train(options: TrainOptions, given: frozenset[str]) -> None:
     run = _prepare(options, given)
     say = click.echo if run.runtime.is_main else _silent
     say(describe_run(run.options, run.runtime, run.plan, run.data, run.memory))
-    if _is_done(run):
+    if is_finished(run.final, run.checkpoint, run.plan.steps) and not run.options.dry_run:
         say(f"Finished before, at step {run.plan.steps}: {run.options.output_dir / FINAL} is there, nothing is to do.")
         return
     if run.checkpoint is None or run.checkpoint.step < run.plan.steps:
@@ -106,51 +118,43 @@ def _silent(text: str) -> None:
 
 def _prepare(options: TrainOptions, given: frozenset[str]) -> _Run:
     """Look at everything that can be looked at before the weights are loaded, the quickest first."""
-    try:
-        if options.preset is not None:
-            options = with_preset(options, given, resolve_precision(options))
-        runtime = resolve_runtime(options)
-        quieten(is_main=runtime.is_main)
-        config = load_config(options.model_name_or_path)
-        least = estimate_memory(config, options, runtime, sequence_length=1, crops=0)
-        check_memory(least, config, options, runtime)
-        processor = load_processor(options.model_name_or_path, options.num_crops)
-        if runtime.deepspeed is not None:
-            prepare_deepspeed(runtime)
-        arguments = training_arguments(options, runtime)
-        data, checkpoint = on_main(lambda: _look_at_data(options, config, processor))
-        identity = identify(options, runtime, data.fingerprint)
-        if checkpoint is not None:
-            refuse_other_run(checkpoint, identity)
-        sizes = {"sequence_length": data.summary.longest, "crops": data.summary.most_crops}
-        memory = estimate_memory(config, options, runtime, **sizes)
-        check_memory(memory, config, options, runtime)
-        plan = make_plan(data.records, options, runtime)
-        arguments.max_steps = plan.steps
-        return _Run(options, runtime, arguments, processor, data, memory, plan, identity, checkpoint)
-    except Phi3VError:
-        let_main_speak(Processes.from_environment())
-        raise
+    if options.preset is not None:
+        options = with_preset(options, given, resolve_precision(options))
+    runtime = resolve_runtime(options)
+    quieten(is_main=runtime.is_main)
+    config = load_config(options.model_name_or_path)
+    least = estimate_memory(config, options, runtime, sequence_length=1, crops=0)
+    check_memory(least, config, options, runtime)
+    processor = load_processor(options.model_name_or_path, options.num_crops)
+    if runtime.deepspeed is not None:
+        prepare_deepspeed(runtime)
+    arguments = training_arguments(options, runtime)
+    checkpoint, final, data = on_main(lambda: _look_at_files(options, config, processor))
+    identity = identify(options, runtime, data.fingerprint)
+    for earlier in filter(None, (checkpoint, final)):
+        refuse_other_run(earlier, identity)
+    sizes = {"sequence_length": data.summary.longest, "crops": data.summary.most_crops}
+    memory = estimate_memory(config, options, runtime, **sizes)
+    check_memory(memory, config, options, runtime)
+    plan = make_plan(data.records, options, runtime)
+    arguments.max_steps = plan.steps
+    return _Run(options, runtime, arguments, processor, data, memory, plan, identity, checkpoint, final)
 
 
-def _look_at_data(
+def _look_at_files(
     options: TrainOptions, config: Phi3VConfig, processor: Phi3VProcessor
-) -> tuple[DataPlan, Checkpoint | None]:
-    checkpoint = find_checkpoint(options.resume, options.output_dir)
+) -> tuple[Checkpoint | None, Checkpoint | None, DataPlan]:
+    """Look for what earlier runs have left, then at the data."""
+    earlier = find_checkpoint(options.resume, options.output_dir), find_final(options.output_dir)
     options.output_dir.mkdir(parents=True, exist_ok=True)
     limit = config.max_position_embeddings
     cache = options.output_dir / "data_check.json"
     encoder = Encoder(processor.tokenizer)
-    return check_data(options, encoder, limit=limit, cache=cache, report=_warn), checkpoint
+    return *earlier, check_data(options, encoder, limit=limit, cache=cache, report=_warn)
 
 
 def _warn(text: str) -> None:
     click.echo(f"Warning: {text}", err=True)
-
-
-def _is_done(run: _Run) -> bool:
-    done = finished_step(run.options.output_dir)
-    return done is not None and done >= run.plan.steps and not run.options.dry_run
 
 
 def _train_steps(run: _Run, say: Callable[[str], None]) -> None:
@@ -221,11 +225,15 @@ def _leave(number: int, step: int, run: _Run) -> NoReturn:
 
 def _finish(run: _Run, say: Callable[[str], None]) -> None:
     """Write the folder `final` from the last checkpoint, in the main process."""
-    last = on_main(lambda: newest(run.options.output_dir) or run.checkpoint)
-    assert last is not None
-    final = on_main(lambda: write_final(last, run.options, run.runtime))
+    final = on_main(lambda: write_final(_last_checkpoint(run), run.options, run.runtime))
     say(f"Done: {final} holds {'the adapter' if run.options.method.startswith(('lora', 'qlora')) else 'the model'}.")
     say(f"Next: {how_to_load(final)}")
+
+
+def _last_checkpoint(run: _Run) -> Checkpoint:
+    last = read_checkpoint(checkpoint_folder(run.options.output_dir, run.plan.steps)) or run.checkpoint
+    assert last is not None
+    return last
 
 
 def _new_schedule(run: _Run) -> str:

@@ -6,6 +6,8 @@ import resource
 import sys
 import time
 from collections import deque
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,12 +17,13 @@ from transformers import Trainer, TrainerCallback
 
 from phi3v_data.errors import CannotRun
 from phi3v_train.checkpoints import checkpoint_folder, complete, remove_old, unmark
+from phi3v_train.interruption import obey_parent_alone, readers_start
 from phi3v_train.optimizers import build_optimizer, linear_schedule, warmup_steps
 from phi3v_train.sampling import EvenData, tell_epochs
 from phi3v_train.write_errors import explain_write_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from torch.utils.data import DataLoader
 
@@ -99,6 +102,7 @@ class Phi3VTrainer(Trainer):
         self._processor = processor
         self._sampler = sampler
         self._identity = identity
+        self._iterator: Any = None
         self._rows: deque[list[str]] = deque()
         self._work = torch.zeros(2, device=self.args.device, dtype=torch.float64)
         self._clock = time.perf_counter()
@@ -109,18 +113,21 @@ class Phi3VTrainer(Trainer):
         """Return the batches of this process, in the sampler's order."""
         loader = super().get_train_dataloader()
         tell_epochs(loader, self._sampler)
-        return loader
+        return _shielded(loader)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         return self._sampler
 
-    def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
+    def get_batch_samples(self, epoch_iterator: Any, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
         """Take the batches of one optimizer step, and what names their rows out of them.
 
         Raises:
             CannotRun: A record could not be read.
         """
-        batches, items = super().get_batch_samples(*args, **kwargs)
+        begins = epoch_iterator is not self._iterator
+        self._iterator = epoch_iterator
+        with readers_start() if begins else nullcontext():
+            batches, items = super().get_batch_samples(epoch_iterator, *args, **kwargs)
         for batch in batches:
             if "failure" in batch:
                 raise CannotRun(batch["failure"])
@@ -196,7 +203,7 @@ class Phi3VTrainer(Trainer):
         model = self.model_wrapped
         model.eval()
         total = torch.zeros(2, device=self.args.device, dtype=torch.float64)
-        for batch in self.get_eval_dataloader():
+        for batch in _begun(self.get_eval_dataloader()):
             if "failure" in batch:
                 raise CannotRun(batch["failure"])
             inputs = {name: value for name, value in batch.items() if name not in _BESIDE_INPUTS}
@@ -214,7 +221,7 @@ class Phi3VTrainer(Trainer):
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """Return the batches of this process, as many as every other process has."""
         multiple = self.args.per_device_eval_batch_size * self.args.world_size
-        return super().get_eval_dataloader(EvenData(self.eval_dataset, multiple))
+        return _shielded(super().get_eval_dataloader(EvenData(self.eval_dataset, multiple)))
 
     # Checkpoints
 
@@ -249,6 +256,22 @@ class Phi3VTrainer(Trainer):
     def _wait(self) -> None:
         if self.args.world_size > 1:
             distributed.barrier()
+
+
+def _begun(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Yield a loader's batches; its processes start with the first."""
+    batches = iter(loader)
+    with readers_start():
+        first = next(batches)
+    yield first
+    yield from batches
+
+
+def _shielded(loader: DataLoader[Any]) -> DataLoader[Any]:
+    """Let the processes of a loader obey this one alone."""
+    inner = getattr(loader, "base_dataloader", loader)  # accelerate's loader hands everything on to one within
+    inner.worker_init_fn = partial(obey_parent_alone, inner.worker_init_fn)
+    return loader
 
 
 def _peak_memory() -> int:
