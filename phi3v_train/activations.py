@@ -36,7 +36,7 @@ def activation_bytes(
     """Estimate the most that a process holds besides weights, gradients and optimizer.
 
     With recomputation that is the input of each layer, and one layer whole or the logits; without, all layers and the
-    logits.
+    logits. Copies of weights in half precision are not counted: autocast is taken to keep none beyond their use.
 
     Args:
         config: The model's sizes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["write_checkpoint"]
+__all__ = ["how_to_load", "share_weights", "write_checkpoint"]
 
 _CONFIG = "config.json"
 _SUFFIXES = {".jinja", ".json", ".safetensors"}
@@ -43,14 +44,28 @@ def write_checkpoint(directory: Path, *, overwrite: bool = False) -> Iterator[Pa
             before = _identity(directory)  # what a killed run had moved is back
             _check_free(directory, set(directory.iterdir()) - set(folder.parents), overwrite)
             yield folder
-            for file in folder.glob("*.safetensors"):  # made so that nobody else may read them
-                file.chmod(folder.stat().st_mode & 0o666)
+            share_weights(folder)
     except (OSError, SafetensorError) as error:
         raise CannotRun(explain_write_error(error, directory)) from error
     except BaseException as error:
         if not isinstance(error, Exception):
             error.add_note(_how_to_go_on(directory, before))
         raise
+
+
+def share_weights(folder: Path) -> None:
+    """Let those read the weights in a folder who may read the folder; safetensors keeps them to their owner."""
+    for file in folder.glob("*.safetensors"):
+        file.chmod(folder.stat().st_mode & 0o666)
+
+
+def how_to_load(directory: Path) -> str:
+    """Return the command that loads a checkpoint in a fresh interpreter."""
+    code = (
+        "import phi3v_train.model, transformers; "
+        f"print(transformers.AutoModelForCausalLM.from_pretrained({json.dumps(str(directory), ensure_ascii=False)}))"
+    )
+    return f"python -c {shlex.quote(code)}"
 
 
 def _identity(directory: Path) -> int | None:

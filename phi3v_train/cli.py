@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -83,21 +82,18 @@ def new_tiny(directory: Path, seed: int, max_shard_size: str, overwrite: bool) -
     It has all that the published one has but its size, so that everything can be tried out without a download.
     """
     with _nothing_written_if_interrupted():
+        from phi3v_train.checkpoint_folder import how_to_load
         from phi3v_train.model.tiny import write_tiny
         from phi3v_train.quiet import quieten
 
         quieten()
         model = write_tiny(directory, seed=seed, max_shard_size=max_shard_size, overwrite=overwrite)
     size = sum(file.stat().st_size for file in directory.iterdir())
-    code = (
-        "import phi3v_train.model, transformers; "
-        f"print(transformers.AutoModelForCausalLM.from_pretrained({str(directory)!r}))"
-    )
     click.echo(f"Wrote {directory}: {model.num_parameters():,} random parameters, {size / 1e6:.1f} MB.")
-    click.echo(f"Next: python -c {shlex.quote(code)}")
+    click.echo(f"Next: {how_to_load(directory)}")
 
 
-@cli.command()
+@cli.command(short_help="Show a record as the model is trained on it, token by token.")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--index", type=int, default=0, show_default=True, help="Number of the record, from 0; -1 is the last.")
 @click.option("--split", default="train", show_default=True, help="Split of the record.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from safetensors import SafetensorError
 
 from phi3v_data.errors import CannotRun
 from phi3v_data.fs import write_folder
+from phi3v_train.checkpoint_folder import share_weights
 from phi3v_train.checkpoints import FINAL, Checkpoint, trainer_state
 from phi3v_train.methods import COMPUTE_DTYPES
 from phi3v_train.settings import save_config
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from phi3v_train.options import TrainOptions
     from phi3v_train.runtime import Runtime
 
-__all__ = ["find_final", "how_to_load", "is_finished", "write_final"]
+__all__ = ["find_final", "is_finished", "write_final"]
 
 _METRICS = "metrics.json"
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
@@ -85,23 +85,13 @@ def write_final(checkpoint: Checkpoint, options: TrainOptions, runtime: Runtime)
     return final
 
 
-def how_to_load(final: Path) -> str:
-    """Return the command that loads the folder in a fresh interpreter."""
-    code = (
-        "import phi3v_train.model, transformers; "
-        f"print(transformers.AutoModelForCausalLM.from_pretrained({str(final)!r}))"
-    )
-    return f"python -c {shlex.quote(code)}"
-
-
 def _write_model(source: Path, folder: Path, precision: str) -> None:
     from phi3v_train.model import Phi3VForCausalLM
 
     with whole_models():
         model = Phi3VForCausalLM.from_pretrained(source, dtype=COMPUTE_DTYPES[precision])
     model.save_pretrained(folder, max_shard_size="5GB")
-    for file in folder.glob("*.safetensors"):  # made so that nobody else may read them
-        file.chmod(folder.stat().st_mode & 0o666)
+    share_weights(folder)
 
 
 def _write_processor(source: Path, folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from phi3v_train.options import TrainOptions
     from phi3v_train.runtime import Runtime
 
-__all__ = ["available_memory", "check_memory", "host_memory"]
+__all__ = ["available_memory", "check_memory", "host_memory", "peak_memory"]
 
 _SHOWN = 3
 _MORE = (2, 4, 8)
@@ -48,6 +50,14 @@ def host_memory(runtime: Runtime) -> int:
             used = dict(row.split() for row in (_CGROUP / statistics).read_text().splitlines())
             room.append(int(text) - int(used[line]))
     return min(room) // runtime.processes.local_count
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process has held: of its GPU, or of the host's memory without one."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def check_memory(estimate: MemoryEstimate, config: Phi3VConfig, options: TrainOptions, runtime: Runtime) -> None:

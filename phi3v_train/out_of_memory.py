@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from phi3v_train.memory_check import peak_memory
+
 if TYPE_CHECKING:
     from phi3v_train.options import TrainOptions
-    from phi3v_train.runtime import Runtime
 
 __all__ = ["explain_out_of_memory", "is_out_of_memory"]
 
@@ -23,17 +24,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _CPU)
 
 
-def explain_out_of_memory(step: int, options: TrainOptions, runtime: Runtime) -> str:
+def explain_out_of_memory(step: int, options: TrainOptions) -> str:
     """Return one sentence: where, the peak, and flags that lower it, those first that change the result least."""
-    return f"out of memory in step {step}{_peak(runtime)}: lower it with {' or '.join(_ways_out(options)[:_SHOWN])}"
-
-
-def _peak(runtime: Runtime) -> str:
-    if runtime.device == "cpu":
-        return ""
-    peak = torch.cuda.max_memory_allocated() / 1e9
-    total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory / 1e9
-    return f" at a peak of {peak:.1f} GB of {total:.1f}"
+    ways_out = " or ".join(_ways_out(options)[:_SHOWN])
+    return f"out of memory in step {step}, at a peak of {peak_memory() / 1e9:.1f} GB: lower it with {ways_out}"
 
 
 def _ways_out(options: TrainOptions) -> list[str]:

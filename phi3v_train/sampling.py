@@ -39,6 +39,8 @@ class EpochSampler(Sampler[int]):
             longest of all in the first batch, so that memory that does not suffice shows there.
         batch_size: How many records are to be alike in length: those of an optimizer step, so that the processes
             that share them have equal work.
+        multiple: Processes times their batch size: positions behind the last record, for which `EvenData` has fillers,
+            lengthen an epoch to it. accelerate would fill up with records that have had their turn.
     """
 
     def __init__(
@@ -49,12 +51,15 @@ class EpochSampler(Sampler[int]):
         seed: int,
         lengths: NDArray[np.unsignedinteger] | None = None,
         batch_size: int = 1,
+        multiple: int = 1,
     ) -> None:
         self._sizes = list(sizes)
+        self._count = sum(sizes)
         self._weights = list(weights)
         self._seed = seed
         self._lengths = lengths
         self._batch_size = batch_size
+        self._multiple = multiple
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -62,19 +67,20 @@ class EpochSampler(Sampler[int]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return sum(self._sizes)
+        return _up_to(self._multiple, self._count)
 
     def __iter__(self) -> Iterator[int]:
         random = np.random.default_rng([self._seed, self._epoch])
-        order = self._mixed(random) if self._weights else _shuffled(len(self), random)
+        order = self._mixed(random) if self._weights else _shuffled(self._count, random)
         if self._lengths is not None:
             order = _by_length(order, self._lengths, self._batch_size, random)
         for start in range(0, len(order), _AT_ONCE):
             yield from order[start : start + _AT_ONCE].tolist()
+        yield from range(self._count, len(self))
 
     def _mixed(self, random: np.random.Generator) -> NDArray[np.uint32]:
         """Lay out first whose turn it is, then let each dataset fill its places in an order of its own."""
-        draws = _divide(len(self), self._weights)
+        draws = _divide(self._count, self._weights)
         owners = np.repeat(np.arange(len(draws), dtype=np.uint8 if len(draws) <= 256 else np.uint32), draws)
         random.shuffle(owners)
         order = np.empty(len(owners), _INDEX)
@@ -86,10 +92,10 @@ class EpochSampler(Sampler[int]):
 
 
 class EvenData(Dataset["Example | Failure"]):
-    """Evaluation data lengthened to a multiple, so that no process counts a record that another one counts too.
+    """Data lengthened to a multiple, so that no process counts a record that another one counts too.
 
-    What is added are copies of the first record in which nothing is to be predicted; a batch may hold nothing else,
-    and its mean loss is then no number: add up the losses and divide by the tokens of all batches.
+    What is added are copies of the first record in which nothing is learnt; a batch may hold nothing else, and its
+    mean loss is then no number: add up the losses and divide by the tokens of all batches.
 
     Args:
         data: The records.
@@ -99,7 +105,7 @@ class EvenData(Dataset["Example | Failure"]):
     def __init__(self, data: Dataset[Example | Failure], multiple: int) -> None:
         self._data = data
         self._size: int = len(data)  # type: ignore[arg-type]  # torch's base class does not promise a length
-        self._length = -(-self._size // multiple) * multiple
+        self._length = _up_to(multiple, self._size)
 
     def __len__(self) -> int:
         return self._length
@@ -125,6 +131,11 @@ def tell_epochs(loader: Any, sampler: EpochSampler) -> None:
         sampler: The sampler.
     """
     loader.set_sampler(sampler)
+
+
+def _up_to(multiple: int, count: int) -> int:
+    """Return the first multiple that is not below a number."""
+    return -(-count // multiple) * multiple
 
 
 def _shuffled(count: int, random: np.random.Generator) -> NDArray[np.uint32]:

@@ -56,38 +56,39 @@ def deepspeed_config(options: TrainOptions, runtime: Runtime) -> dict[str, Any] 
     """Return the configuration of a run, None without DeepSpeed; "auto" is filled in by transformers.
 
     Raises:
-        CannotRun: The file given holds no JSON object.
+        CannotRun: The file given holds no JSON object, or speaks of what other options say.
     """
     if runtime.deepspeed is None:
         return None
-    if runtime.deepspeed not in _STAGES:
-        return _read(Path(runtime.deepspeed))
-    stage = _STAGES[runtime.deepspeed]
-    zero: dict[str, Any] = {
-        "stage": stage,
-        "overlap_comm": runtime.device == "cuda",
-        "contiguous_gradients": True,
-        "reduce_bucket_size": int(5e8) if stage == 2 else "auto",
-    }
-    if stage == 3:
-        zero |= {
-            "stage3_prefetch_bucket_size": "auto",
-            "stage3_param_persistence_threshold": "auto",
-            "stage3_gather_16bit_weights_on_model_save": True,
-        }
-    if options.offload:
-        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": runtime.device == "cuda"}
-    return {
-        "zero_optimization": zero,
+    config: dict[str, Any] = {
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,  # torch's AdamW runs anywhere; DeepSpeed's is compiled at the first run
         "bf16": {"enabled": "auto"},
         "fp16": {"enabled": "auto", "initial_scale_power": 16},
         "gradient_clipping": "auto",
+    }
+    if runtime.deepspeed in _STAGES:
+        config["zero_optimization"] = _zero(_STAGES[runtime.deepspeed], options, runtime)
+    else:
+        config |= _read(Path(runtime.deepspeed))
+    if config.get("zero_optimization", {}).get("stage") == 3:  # without it checkpoints hold no weights
+        config["zero_optimization"]["stage3_gather_16bit_weights_on_model_save"] = True
+    return config | {
         "train_batch_size": options.batch_size,
         "train_micro_batch_size_per_gpu": options.batch_size_per_gpu,
         "gradient_accumulation_steps": runtime.accumulation,
     }
+
+
+def _zero(stage: int, options: TrainOptions, runtime: Runtime) -> dict[str, Any]:
+    on_gpu = runtime.device == "cuda"
+    zero: dict[str, Any] = {"stage": stage, "overlap_comm": on_gpu, "contiguous_gradients": True}
+    if stage == 3:
+        sizes = ("reduce_bucket_size", "stage3_prefetch_bucket_size", "stage3_param_persistence_threshold")
+        zero |= dict.fromkeys(sizes, "auto")
+    if options.offload:
+        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": on_gpu}
+    return zero
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -97,6 +98,11 @@ def _read(path: Path) -> dict[str, Any]:
         raise CannotRun(f"--deepspeed {path} is not JSON: {error}") from None
     if not isinstance(config, dict):
         raise CannotRun(f"--deepspeed {path} holds no JSON object: give DeepSpeed's configuration")
+    if said_elsewhere := [name for name in ("optimizer", "scheduler") if name in config]:
+        raise CannotRun(
+            f"--deepspeed {path} has a section {said_elsewhere[0]!r}, of which --learning_rate, --wd, "
+            "--warmup_steps and --optimizer tell: remove it"
+        )
     return config
 
 

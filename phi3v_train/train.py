@@ -12,6 +12,7 @@ from transformers import PrinterCallback, set_seed
 
 from phi3v_data.errors import CannotRun, DataError
 from phi3v_train.arguments import training_arguments
+from phi3v_train.checkpoint_folder import how_to_load
 from phi3v_train.checkpoints import (
     FINAL,
     checkpoint_folder,
@@ -22,7 +23,7 @@ from phi3v_train.checkpoints import (
 )
 from phi3v_train.collate import Collator
 from phi3v_train.encode import Encoder
-from phi3v_train.final import find_final, how_to_load, is_finished, write_final
+from phi3v_train.final import find_final, is_finished, write_final
 from phi3v_train.interruption import Interruption
 from phi3v_train.memory import estimate_memory
 from phi3v_train.memory_check import check_memory
@@ -35,7 +36,7 @@ from phi3v_train.progress import ProgressReport
 from phi3v_train.quiet import quieten
 from phi3v_train.report import describe_model, describe_run
 from phi3v_train.runtime import resolve_precision, resolve_runtime
-from phi3v_train.sampling import EpochSampler
+from phi3v_train.sampling import EpochSampler, EvenData
 from phi3v_train.settings import save_config, with_preset
 from phi3v_train.sharding import prepare_deepspeed
 from phi3v_train.together import is_lost_contact, on_main
@@ -178,7 +179,7 @@ def _train_steps(run: _Run, say: Callable[[str], None]) -> None:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise CannotRun(explain_out_of_memory(trainer.state.global_step + 1, options, runtime)) from error
+            raise CannotRun(explain_out_of_memory(trainer.state.global_step + 1, options)) from error
         finally:
             report.close()
     if interruption.number is not None and trainer.state.global_step < run.plan.steps:
@@ -188,12 +189,14 @@ def _train_steps(run: _Run, say: Callable[[str], None]) -> None:
 def _trainer(run: _Run, model: nn.Module, callbacks: list[TrainerCallback]) -> Phi3VTrainer:
     options = run.options
     train_data, eval_data = run.data.open(options, Encoder(run.processor.tokenizer), run.processor.image_processor)
+    at_once = run.runtime.processes.count * options.batch_size_per_gpu
     sampler = EpochSampler(
         train_data.sizes,
         options.weights,
         seed=options.seed,
         lengths=run.data.lengths,
         batch_size=options.batch_size,
+        multiple=at_once,
     )
     trainer = Phi3VTrainer(
         options=options,
@@ -204,7 +207,7 @@ def _trainer(run: _Run, model: nn.Module, callbacks: list[TrainerCallback]) -> P
         model=model,
         args=run.arguments,
         data_collator=Collator(run.processor.tokenizer.pad_token_id),
-        train_dataset=train_data,
+        train_dataset=EvenData(train_data, at_once),
         eval_dataset=eval_data,
         callbacks=callbacks,
     )

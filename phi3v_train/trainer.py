@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections import deque
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,8 +15,10 @@ from torch import Tensor, distributed
 from transformers import Trainer, TrainerCallback
 
 from phi3v_data.errors import CannotRun
+from phi3v_train.checkpoint_folder import share_weights
 from phi3v_train.checkpoints import checkpoint_folder, complete, remove_old, unmark
 from phi3v_train.interruption import obey_parent_alone, readers_start
+from phi3v_train.memory_check import peak_memory
 from phi3v_train.optimizers import build_optimizer, linear_schedule, warmup_steps
 from phi3v_train.sampling import EvenData, tell_epochs
 from phi3v_train.write_errors import explain_write_error
@@ -158,6 +159,7 @@ class Phi3VTrainer(Trainer):
             self.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
         ):
             group["lr"] = rate * factor(schedule.last_epoch)
+        schedule._last_lr = [group["lr"] for group in self.optimizer.param_groups]  # what is logged of the next step
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """Go forward and back over one batch.
@@ -196,7 +198,7 @@ class Phi3VTrainer(Trainer):
         tokens, images = (self._work / (now - self._clock)).tolist()
         self._work.zero_()
         self._clock = now
-        return {"tokens_per_second": tokens, "images_per_second": images, "peak_memory_gb": _peak_memory() / 1e9}
+        return {"tokens_per_second": tokens, "images_per_second": images, "peak_memory_gb": peak_memory() / 1e9}
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Compute the mean loss over the tokens of the evaluation split, each record counted once."""
@@ -251,6 +253,7 @@ class Phi3VTrainer(Trainer):
         # lm_head is a target of the adapters, for which PEFT would save the whole embedding beside them.
         own = {"save_embedding_layers": False} if is_adapter else {}
         self.model.save_pretrained(output_dir, state_dict=state_dict, **own)
+        share_weights(Path(output_dir))
         self._processor.save_pretrained(output_dir)
 
     def _wait(self) -> None:
@@ -272,11 +275,3 @@ def _shielded(loader: DataLoader[Any]) -> DataLoader[Any]:
     inner = getattr(loader, "base_dataloader", loader)  # accelerate's loader hands everything on to one within
     inner.worker_init_fn = partial(obey_parent_alone, inner.worker_init_fn)
     return loader
-
-
-def _peak_memory() -> int:
-    """Return the most bytes that this process has held: of its GPU, or of the host's memory without one."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

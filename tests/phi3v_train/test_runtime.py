@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from phi3v_data.errors import UsageError
+from phi3v_data.errors import CannotRun, UsageError
 from phi3v_train.options import TrainOptions
 from phi3v_train.plan import identify, make_plan
 from phi3v_train.runtime import Processes, resolve_runtime
@@ -74,15 +74,29 @@ def test_both_spellings_of_bf16() -> None:
     )
 
 
-def test_offload_brings_deepspeed_with_it(tmp_path: Path) -> None:
+def test_offload_brings_deepspeed_with_it() -> None:
     runtime = resolve_runtime(options(offload=True))
     config = deepspeed_config(options(offload=True), runtime)
     assert runtime.deepspeed == "zero2"
     assert config is not None and config["zero_optimization"]["offload_optimizer"]["device"] == "cpu"
+
+
+def test_a_file_for_deepspeed_decides_but_for_what_is_said_elsewhere(tmp_path: Path) -> None:
     own = tmp_path / "ds.json"
-    own.write_text('{"zero_optimization": {"stage": 1}}')
+    own.write_text('{"zero_optimization": {"stage": 3}, "train_batch_size": 999, "wall_clock_breakdown": true}')
     runtime = resolve_runtime(options(deepspeed=str(own)))
-    assert deepspeed_config(options(), runtime) == {"zero_optimization": {"stage": 1}}
+    config = deepspeed_config(options(), runtime)
+    assert config is not None and config["wall_clock_breakdown"]
+    assert config["train_batch_size"] == 16
+    assert config["zero_optimization"] == {"stage": 3, "stage3_gather_16bit_weights_on_model_save": True}
+    for text, says in (
+        ('{"optimizer": {}}', "has a section 'optimizer', of which --learning_rate"),
+        ("[]", "holds no JSON object: give"),
+        ("{", "is not JSON: Expecting"),
+    ):
+        own.write_text(text)
+        with pytest.raises(CannotRun, match=says):
+            deepspeed_config(options(), runtime)
 
 
 @pytest.mark.parametrize(

@@ -156,3 +156,11 @@ class TestEvenData:
 
     def test_a_failure_stays_one(self) -> None:
         assert EvenData([Failure("no")], 2)[1] == Failure("no")  # type: ignore[arg-type]
+
+
+def test_an_epoch_is_lengthened_by_fillers_and_not_by_records() -> None:
+    sampler = EpochSampler([3, 2], [1, 3], seed=0, multiple=4)
+    order = list(sampler)
+    assert len(order) == len(sampler) == 8
+    assert max(order[:5]) < 5 and order[5:] == [5, 6, 7]
+    assert list(EpochSampler([4], seed=0, multiple=2)) == list(EpochSampler([4], seed=0))
