@@ -93,6 +93,7 @@ def resolve_runtime(options: TrainOptions) -> Runtime:
         require("bitsandbytes", extra="qlora", purpose="QLoRA")
     if options.optimizer != "adamw":
         require("bitsandbytes", extra="qlora", purpose=f"--optimizer {options.optimizer}")
+    _check_trackers(options.report_to)
     return Runtime(
         processes=processes,
         device=device,
@@ -171,6 +172,18 @@ def _accumulation(options: TrainOptions, processes: Processes) -> int:
             f"--batch_size_per_gpu {options.batch_size_per_gpu}: the nearest is {fits}"
         )
     return steps
+
+
+def _check_trackers(names: list[str]) -> None:
+    from transformers.integrations import integration_utils as trackers
+
+    for name in names:
+        if name not in trackers.INTEGRATION_TO_CALLBACK:
+            known = ", ".join(sorted(trackers.INTEGRATION_TO_CALLBACK))
+            raise UsageError(f"--report_to {name} is no tracker that transformers knows: it knows {known}")
+        if name not in trackers.get_available_reporting_integrations():
+            extra = "phi3v-data[tensorboard]" if name == "tensorboard" else name
+            raise CannotRun(f"--report_to {name} needs its package: run pip install '{extra}'")
 
 
 def _workers(options: TrainOptions, processes: Processes) -> int:

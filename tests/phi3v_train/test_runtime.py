@@ -61,6 +61,7 @@ def test_the_batch_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"use_flash_attention": True}, "flash attention runs on GPUs only"),
         ({"deepspeed": "zero9"}, "--deepspeed 'zero9' is no file: give zero2, zero3, none or a configuration's path"),
         ({"deepspeed": "zero3", "use_qlora": True}, "weights in 4 bits are not cut into shards"),
+        ({"report_to": "paper"}, "--report_to paper is no tracker that transformers knows: it knows azure_ml"),
     ],
 )
 def test_what_this_machine_cannot_do(flags: dict[str, Any], says: str) -> None:
