@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate.utils import AutocastKwargs
 from safetensors import SafetensorError
 from torch import Tensor, distributed
 from transformers import Trainer, TrainerCallback
@@ -98,6 +99,8 @@ class Phi3VTrainer(Trainer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        # It would keep a copy of every weight in half precision until the forward pass ends, and use each once.
+        self.accelerator.autocast_handler = AutocastKwargs(cache_enabled=False)
         self._options = options
         self._runtime = runtime
         self._processor = processor
