@@ -50,6 +50,8 @@ def training_arguments(options: TrainOptions, runtime: Runtime) -> TrainingArgum
         remove_unused_columns=False,
         report_to=options.report_to or "none",
         disable_tqdm=True,
+        log_level="error",
+        log_level_replica="error",
     )
     # Without torchrun the Trainer would spread each batch over all GPUs it sees, in threads of one process.
     arguments._n_gpu = min(1, arguments.n_gpu)

@@ -24,9 +24,9 @@ __all__ = [
     "newest",
     "read_checkpoint",
     "refuse_other_run",
+    "remove_checkpoint",
     "remove_old",
     "trainer_state",
-    "unmark",
 ]
 
 FINAL = "final"
@@ -71,7 +71,7 @@ def complete(folder: Path, step: int, identity: Mapping[str, Any]) -> None:
     sync_folder(folder.parent)
 
 
-def unmark(folder: Path) -> None:
+def remove_checkpoint(folder: Path) -> None:
     """Remove what a folder holds, its mark first, so that at no moment a part of it is taken for whole."""
     (folder / _MARK).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
@@ -157,7 +157,7 @@ def remove_old(output_dir: Path, keep: int) -> None:
     kept = [checkpoint.folder for checkpoint, _ in zip(_newest_first(output_dir), range(keep), strict=False)]
     for _, folder in _folders(output_dir):
         if kept and folder not in kept:
-            unmark(folder)
+            remove_checkpoint(folder)
 
 
 def _newest_first(output_dir: Path) -> Iterator[Checkpoint]:

@@ -109,7 +109,7 @@ def _ways_out(
 
 def _changes(options: TrainOptions, runtime: Runtime) -> Iterator[tuple[str, dict[str, Any], Runtime]]:
     """Yield what can be done about it: the words for it, the options it changes, and the runtime they make."""
-    is_gpu, is_whole = is_apart(options, runtime), options.method in ("full", "frozen_vision")
+    is_gpu, is_whole = is_apart(options, runtime), not options.has_adapters
     if options.batch_size_per_gpu > 1:
         yield "--batch_size_per_gpu 1", {"batch_size_per_gpu": 1}, runtime
     if not options.gradient_checkpointing:

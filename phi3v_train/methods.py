@@ -49,7 +49,7 @@ def prepare(model: Phi3VForCausalLM, options: TrainOptions, runtime: Runtime) ->
     Returns:
         As `load_model`.
     """
-    if options.method in ("full", "frozen_vision"):
+    if not options.has_adapters:
         if options.freeze_vision_model:
             _freeze_vision(model, runtime)
         return model
@@ -75,7 +75,7 @@ def lora_config(config: Phi3VConfig, options: TrainOptions) -> LoraConfig:
 
 def loading_dtype(options: TrainOptions, runtime: Runtime) -> torch.dtype:
     """Return the precision that weights are loaded in, before any of them are cast to another."""
-    is_master = options.method in ("full", "frozen_vision") and runtime.deepspeed not in ("zero2", "zero3")
+    is_master = not options.has_adapters and runtime.deepspeed not in ("zero2", "zero3")
     return torch.float32 if is_master else COMPUTE_DTYPES[runtime.precision]
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-__all__ = ["METHODS", "Method", "TrainOptions"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["METHODS", "Method", "TrainOptions", "fold_aliases"]
 
 Method = Literal["full", "frozen_vision", "lora", "lora_frozen_vision", "qlora", "qlora_frozen_vision"]
 
@@ -20,6 +23,18 @@ METHODS: dict[Method, str] = {
     "qlora_frozen_vision": "QLoRA on language",
 }
 """The methods there are, each in words."""
+
+
+_ALIASES = {"bf16": ("precision", "bf16"), "use_flash_attention": ("attention", "flash")}
+
+
+def fold_aliases(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of options with those that are another's spelling put into that one, unless they contradict."""
+    folded = dict(values)
+    for alias, (name, value) in _ALIASES.items():
+        if folded.get(alias) is True and folded.get(name, value) in ("auto", value):
+            folded |= {alias: False, name: value}
+    return folded
 
 
 def _as_list(value: Any) -> Any:
@@ -115,15 +130,20 @@ class TrainOptions(BaseModel):
     no_tqdm: bool = _flag(False, "Output", "No progress bar.")
     dry_run: bool = _flag(False, "Output", "Load everything, print the plan, train nothing.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fold(cls, values: Any) -> Any:
+        return fold_aliases(values) if isinstance(values, dict) else values
+
     @model_validator(mode="after")
     def _fit_together(self) -> TrainOptions:
         if self.weights and len(self.weights) != len(self.data_dir):
             raise ValueError(
                 f"--weights has {len(self.weights)} numbers for {len(self.data_dir)} --data_dir: give one for each"
             )
-        if self.bf16 and self.precision in ("fp16", "fp32"):
+        if self.bf16:  # not folded, since it contradicts
             raise ValueError(f"--bf16 and --precision {self.precision} exclude each other: give one of them")
-        if self.use_flash_attention and self.attention in ("sdpa", "eager"):
+        if self.use_flash_attention:
             raise ValueError(f"--use_flash_attention and --attention {self.attention} exclude each other: give one")
         if self.freeze_vision_model and self.vision_learning_rate is not None:
             raise ValueError(
@@ -144,6 +164,11 @@ class TrainOptions(BaseModel):
         if not self.freeze_vision_model:
             return kind  # type: ignore[return-value]
         return "frozen_vision" if kind == "full" else f"{kind}_frozen_vision"  # type: ignore[return-value]
+
+    @property
+    def has_adapters(self) -> bool:
+        """Whether adapters train, and not the weights themselves."""
+        return self.use_lora or self.use_qlora
 
     @property
     def lora_alpha(self) -> int:

@@ -38,13 +38,12 @@ def _ways_out(options: TrainOptions) -> list[str]:
         ways.append("--gradient_checkpointing")
     if options.num_crops > 4:
         ways.append(f"--num_crops {options.num_crops // 2}")
-    if options.method in ("full", "frozen_vision"):
+    if not options.has_adapters:
         ways += ["--use_lora", "--offload", "--optimizer adamw8bit"]
     if not options.use_qlora:
         ways.append("--use_qlora")
-    ways += [
-        "--max_length with --too_long drop",
-        "--freeze_vision_model",
-        f"--lora_rank {max(1, options.lora_rank // 2)}",
-    ]
-    return ways
+    if not options.freeze_vision_model:
+        ways.append("--freeze_vision_model")
+    if options.has_adapters and options.lora_rank > 1:
+        ways.append(f"--lora_rank {options.lora_rank // 2}")
+    return [*ways, "--max_length with --too_long drop"]

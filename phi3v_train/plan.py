@@ -52,7 +52,7 @@ def identify(options: TrainOptions, runtime: Runtime, fingerprint: str) -> dict[
     """
     names = ["train_split", "num_crops", "max_length", "too_long", "weights", "group_by_length", "batch_size", "seed"]
     names += ["learning_rate", "vision_learning_rate", "wd", "warmup_steps", "optimizer"]
-    if options.use_lora or options.use_qlora:
+    if options.has_adapters:
         names += ["lora_rank", "lora_alpha_ratio", "lora_dropout"]
     model = Path(options.model_name_or_path)
     identity: dict[str, Any] = {

@@ -76,9 +76,12 @@ class ProgressReport(TrainerCallback):
             click.echo(line)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Draw the picture."""
+        """Draw the picture, for whose sake no run ends."""
         if state.is_world_process_zero:
-            draw_training(state.log_history, self._output_dir / "training.png")
+            try:
+                draw_training(state.log_history, self._output_dir / "training.png")
+            except OSError as error:
+                click.echo(f"Warning: training.png was not written: {error.strerror}", err=True)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Take the bar away."""

@@ -44,7 +44,7 @@ def describe_model(model: nn.Module) -> str:
 
 
 def _method(options: TrainOptions) -> str:
-    if options.method in ("full", "frozen_vision"):
+    if not options.has_adapters:
         return METHODS[options.method]
     adapters = f"rank {options.lora_rank}, alpha {options.lora_alpha}, dropout {options.lora_dropout:g}"
     return f"{METHODS[options.method]}: {adapters}"

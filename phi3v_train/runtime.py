@@ -89,7 +89,7 @@ def resolve_runtime(options: TrainOptions) -> Runtime:
             f"{processes.local_count} processes need as many GPUs, and this node has {torch.cuda.device_count()}: "
             f"start torchrun with --nproc_per_node={torch.cuda.device_count()}"
         )
-    if options.method.startswith("qlora"):
+    if options.use_qlora:
         require("bitsandbytes", extra="qlora", purpose="QLoRA")
     if options.optimizer != "adamw":
         require("bitsandbytes", extra="qlora", purpose=f"--optimizer {options.optimizer}")
@@ -119,7 +119,7 @@ def resolve_precision(options: TrainOptions) -> Precision:
     """
     import torch
 
-    wanted: Precision | Literal["auto"] = "bf16" if options.bf16 else options.precision
+    wanted = options.precision
     if _device() == "cpu":
         if wanted == "fp16":
             raise UsageError(
@@ -133,9 +133,11 @@ def resolve_precision(options: TrainOptions) -> Precision:
 
 
 def _attention(options: TrainOptions, device: str) -> str:
-    wanted = "flash" if options.use_flash_attention else options.attention
+    wanted = options.attention
     if wanted != "flash":
         return _ATTENTION[wanted]
+    if options.precision == "fp32":
+        raise UsageError("flash attention computes in bf16 or fp16: give --precision auto, or --attention sdpa")
     if device == "cpu":
         raise UsageError("flash attention runs on GPUs only: give --attention sdpa")
     if importlib.util.find_spec("flash_attn") is None:
@@ -149,13 +151,13 @@ def _attention(options: TrainOptions, device: str) -> str:
 def _deepspeed(options: TrainOptions, processes: Processes, device: str) -> str | None:
     wanted = options.deepspeed
     if wanted is None:
-        is_sharded = processes.count > 1 and device == "cuda" and options.method in ("full", "frozen_vision")
+        is_sharded = processes.count > 1 and device == "cuda" and not options.has_adapters
         wanted = "zero2" if options.offload or is_sharded else "none"
     if wanted == "none":
         return None
     if wanted not in ("zero2", "zero3") and not Path(wanted).is_file():
         raise UsageError(f"--deepspeed {wanted!r} is no file: give zero2, zero3, none or a configuration's path")
-    if wanted != "zero2" and options.method.startswith("qlora"):
+    if wanted != "zero2" and options.use_qlora:
         raise UsageError("weights in 4 bits are not cut into shards: give --deepspeed zero2 or none with --use_qlora")
     if importlib.util.find_spec("deepspeed") is None:
         require("deepspeed", extra="deepspeed", purpose=f"sharded training (--deepspeed {wanted}; none does without)")

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from phi3v_data.errors import CannotRun, UsageError
 from phi3v_data.fs import write_atomic
-from phi3v_train.options import TrainOptions
+from phi3v_train.options import TrainOptions, fold_aliases
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ def gather_options(flags: Mapping[str, Any], config: Path | None = None) -> tupl
         UsageError: A value does not fit, an option is missing or there is no such one.
         CannotRun: The file cannot be read.
     """
-    given = {**(load_config(config) if config else {}), **flags}
+    given = {**fold_aliases(load_config(config) if config else {}), **fold_aliases(flags)}
     try:
         return TrainOptions.model_validate(given), frozenset(given)
     except ValidationError as error:

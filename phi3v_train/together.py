@@ -16,7 +16,7 @@ from phi3v_data.errors import CannotRun, Phi3VError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["is_lost_contact", "on_main", "speak_in_turn"]
+__all__ = ["is_lost_contact", "on_main", "part", "speak_in_turn", "wait_for_all"]
 
 T = TypeVar("T")
 
@@ -25,19 +25,22 @@ _HEAD_START = 10.0
 _LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL", "Socket")
 
 
-def on_main(work: Callable[[], T]) -> T:
-    """Do something in the main process while the others wait, and hand all of them what it returns.
+class _Together:
+    """The group in which processes wait for each other longer than a collective operation may take."""
 
-    It may take longer than a collective operation may: tens of millions of records are looked through.
+    group: Any = None
+
+
+def on_main(work: Callable[[], T]) -> T:
+    """Do something in the main process while the others wait, however long, and hand all of them what it returns.
 
     Raises:
         Phi3VError: As it was raised in the main process; the others raise its sentence.
     """
     from torch import distributed
 
-    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+    if not _are_several():
         return work()
-    group = distributed.new_group(backend="gloo", timeout=_LONG)
     result: list[Any] = [None, None]
     fault: Phi3VError | None = None
     if distributed.get_rank() == 0:
@@ -45,11 +48,41 @@ def on_main(work: Callable[[], T]) -> T:
             result[0] = work()
         except Phi3VError as error:
             fault, result[1] = error, str(error)
-    distributed.broadcast_object_list(result, src=0, group=group)
-    distributed.destroy_process_group(group)
+    distributed.broadcast_object_list(result, src=0, group=_patient_group())
     if result[1] is not None:
         raise fault or CannotRun(result[1])
     return result[0]
+
+
+def wait_for_all() -> None:
+    """Wait until every process has come here, however long that takes: checkpoints of tens of gigabytes are written."""
+    from torch import distributed
+
+    if _are_several():
+        distributed.barrier(group=_patient_group())
+
+
+def part() -> None:
+    """End what `on_main` and the loop have begun among the processes."""
+    from torch import distributed
+
+    _Together.group = None
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def _are_several() -> bool:
+    from torch import distributed
+
+    return distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+def _patient_group() -> Any:
+    from torch import distributed
+
+    if _Together.group is None:
+        _Together.group = distributed.new_group(backend="gloo", timeout=_LONG)
+    return _Together.group
 
 
 @contextmanager

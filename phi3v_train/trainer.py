@@ -17,11 +17,12 @@ from transformers import Trainer, TrainerCallback
 
 from phi3v_data.errors import CannotRun
 from phi3v_train.checkpoint_folder import share_weights
-from phi3v_train.checkpoints import checkpoint_folder, complete, remove_old, unmark
+from phi3v_train.checkpoints import checkpoint_folder, complete, read_checkpoint, remove_checkpoint, remove_old
 from phi3v_train.interruption import obey_parent_alone, readers_start
 from phi3v_train.memory_check import peak_memory
 from phi3v_train.optimizers import build_optimizer, linear_schedule, warmup_steps
 from phi3v_train.sampling import EvenData, tell_epochs
+from phi3v_train.together import on_main, wait_for_all
 from phi3v_train.write_errors import explain_write_error
 
 if TYPE_CHECKING:
@@ -126,17 +127,35 @@ class Phi3VTrainer(Trainer):
         """Take the batches of one optimizer step, and what names their rows out of them.
 
         Raises:
-            CannotRun: A record could not be read.
+            CannotRun: Some process could not read a record; the last step is saved.
         """
         begins = epoch_iterator is not self._iterator
         self._iterator = epoch_iterator
         with readers_start() if begins else nullcontext():
             batches, items = super().get_batch_samples(epoch_iterator, *args, **kwargs)
-        for batch in batches:
-            if "failure" in batch:
-                raise CannotRun(batch["failure"])
-            self._rows.append(batch.pop("records"))
+        failures = [batch["failure"] for batch in batches if "failure" in batch]
+        if self._anywhere(bool(failures)):
+            self._save_last_step()
+            raise CannotRun(
+                failures[0] if failures else "another process met a record that it cannot read, and says which"
+            )
+        self._rows.extend(batch.pop("records") for batch in batches)
         return batches, items
+
+    def _anywhere(self, is_here: bool) -> bool:
+        """Tell all processes whether something is so in one of them."""
+        if self.args.world_size == 1:
+            return is_here
+        flag = torch.tensor(is_here, device=self.args.device, dtype=torch.uint8)
+        distributed.all_reduce(flag, op=distributed.ReduceOp.MAX)
+        return bool(flag)
+
+    def _save_last_step(self) -> None:
+        """Save what the steps so far have come to, unless it is saved."""
+        step = self.state.global_step
+        folder = checkpoint_folder(self._options.output_dir, step)
+        if step and on_main(lambda: read_checkpoint(folder) is None):
+            self._save_checkpoint(self.model_wrapped, None)
 
     # Step
 
@@ -234,19 +253,19 @@ class Phi3VTrainer(Trainer):
         """Write a checkpoint that counts only once all of it, from every process, is on the disk."""
         folder = checkpoint_folder(self._options.output_dir, self.state.global_step)
         if self.is_world_process_zero():
-            unmark(folder)
-        self._wait()
+            remove_checkpoint(folder)
+        wait_for_all()
         try:
             super()._save_checkpoint(model, trial)
-            self._wait()
+            wait_for_all()
             if self.is_world_process_zero():
                 complete(folder, self.state.global_step, self._identity)
                 remove_old(self._options.output_dir, self._options.save_total_limit)
         except (OSError, RuntimeError, SafetensorError) as error:
             sentence = explain_write_error(error, folder)
-            unmark(folder)  # what is there of it takes room that others lack
+            remove_checkpoint(folder)  # what is there of it takes room that others lack
             raise CannotRun(sentence) from error
-        self._wait()
+        wait_for_all()
         self._clock = time.perf_counter()
 
     def _save(self, output_dir: Any = None, state_dict: Any = None) -> None:
@@ -258,10 +277,6 @@ class Phi3VTrainer(Trainer):
         self.model.save_pretrained(output_dir, state_dict=state_dict, **own)
         share_weights(Path(output_dir))
         self._processor.save_pretrained(output_dir)
-
-    def _wait(self) -> None:
-        if self.args.world_size > 1:
-            distributed.barrier()
 
 
 def _begun(loader: DataLoader[Any]) -> Iterator[Any]:

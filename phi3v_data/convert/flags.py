@@ -34,7 +34,7 @@ def _flag(name: str, field: FieldInfo) -> click.Option:
     kind = _without_none(field.annotation)
     text = " ".join(part for part in (field.description, _shown_default(field)) if part)
     if kind is bool:
-        spelling = f"--{name}/--no_{name}" if field.default else f"--{name}"
+        spelling = f"--{name}" if name.startswith("no_") else f"--{name}/--no_{name}"
         return click.Option([spelling], is_flag=True, default=None, help=text)
     if get_origin(kind) is Literal:
         return click.Option([f"--{name}"], type=click.Choice([str(value) for value in get_args(kind)]), help=text)

@@ -16,8 +16,8 @@ from phi3v_train.checkpoints import (
     newest,
     read_checkpoint,
     refuse_other_run,
+    remove_checkpoint,
     remove_old,
-    unmark,
 )
 from tests.helpers import snapshot
 
@@ -84,7 +84,7 @@ def test_nothing_goes_while_none_is_whole(tmp_path: Path) -> None:
 def test_removing_begins_with_the_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write(tmp_path, 1)
     monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # a kill that comes first
-    unmark(folder)
+    remove_checkpoint(folder)
     assert (folder / "model.safetensors").exists() and newest(tmp_path) is None
 
 
@@ -92,8 +92,12 @@ def test_resume_by_name(tmp_path: Path) -> None:
     assert find_checkpoint("auto", tmp_path) is None and find_checkpoint("never", tmp_path) is None
     first, part = write(tmp_path, 1), write(tmp_path, 3, mark=False)
     write(tmp_path, 2)
-    found = find_checkpoint(str(first), tmp_path)
+    found = find_checkpoint(str(tmp_path / "checkpoint-2"), tmp_path)
+    assert found is not None and found.step == 2
+    found = find_checkpoint(str(first), tmp_path / "new")
     assert found is not None and found.step == 1
+    with pytest.raises(CannotRun, match=r"checkpoint-2 is there, and going on from .*checkpoint-1 would mix two runs"):
+        find_checkpoint(str(first), tmp_path)
     with pytest.raises(CannotRun, match="checkpoint-3 is no whole checkpoint: give a folder"):
         find_checkpoint(str(part), tmp_path)
     with pytest.raises(CannotRun, match=r"is of an earlier run, which --resume never would mix"):

@@ -8,6 +8,8 @@ import pytest
 
 from phi3v_data.errors import CannotRun, UsageError
 from phi3v_train.options import TrainOptions
+from phi3v_train.plan import identify
+from phi3v_train.runtime import Processes, Runtime
 from phi3v_train.settings import gather_options, load_config, save_config, with_preset
 
 if TYPE_CHECKING:
@@ -88,3 +90,26 @@ def test_a_preset_fills_in_what_was_not_given() -> None:
 )
 def test_flags_name_the_method(flags: dict[str, bool], method: str) -> None:
     assert TrainOptions(data_dir="d", **flags).method == method
+
+
+def test_a_flag_wins_over_the_file_in_either_spelling(tmp_path: Path) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text('data_dir = "d"\nprecision = "fp32"\nattention = "eager"\nbf16 = false\nuse_lora = true\n')
+    options, _ = gather_options({"bf16": True, "use_flash_attention": True, "use_lora": False}, config)
+    assert (options.precision, options.attention, options.bf16, options.use_lora) == ("bf16", "flash", False, False)
+
+
+def test_every_option_either_shapes_the_losses_or_does_not() -> None:
+    """A new option must be put into one of the two, or a run would go on under another one unasked."""
+    runtime = Runtime(Processes(), "cpu", "fp32", "sdpa", None, 1, 0)
+    identity = identify(TrainOptions(data_dir="d", use_lora=True), runtime, "f" * 64)
+    by_other_names = {"data_dir", "use_lora", "use_qlora", "freeze_vision_model", "preset", "bf16"}
+    length = {"num_train_epochs", "max_steps"}
+    speed_and_memory = {"batch_size_per_gpu", "num_workers", "attention", "use_flash_attention", "offload"}
+    speed_and_memory |= {"gradient_checkpointing", "deepspeed", "device_memory"}
+    output = {"output_dir", "save_steps", "save_total_limit", "resume", "eval_steps", "eval_split", "logging_steps"}
+    output |= {"report_to", "no_tqdm", "dry_run"}
+    place = {"images_dir"}
+    rest = by_other_names | length | speed_and_memory | output | place
+    assert set(TrainOptions.model_fields) == (identity.keys() & set(TrainOptions.model_fields)) | rest
+    assert not identity.keys() & rest
