@@ -14,9 +14,9 @@ import click
 from phi3v_data.errors import CannotRun, Phi3VError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["is_lost_contact", "on_main", "part", "speak_in_turn", "wait_for_all"]
+__all__ = ["first_said", "is_lost_contact", "on_main", "part", "speak_in_turn", "wait_for_all"]
 
 T = TypeVar("T")
 
@@ -52,6 +52,17 @@ def on_main(work: Callable[[], T]) -> T:
     if result[1] is not None:
         raise fault or CannotRun(result[1])
     return result[0]
+
+
+def first_said(sentences: Sequence[str]) -> str:
+    """Return the first sentence that any process has; one of them has one."""
+    from torch import distributed
+
+    if not _are_several():
+        return sentences[0]
+    all_of_them: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(all_of_them, list(sentences), group=_patient_group())
+    return next(sentence for said in all_of_them for sentence in said)
 
 
 def wait_for_all() -> None:

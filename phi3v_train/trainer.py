@@ -22,7 +22,7 @@ from phi3v_train.interruption import obey_parent_alone, readers_start
 from phi3v_train.memory_check import peak_memory
 from phi3v_train.optimizers import build_optimizer, linear_schedule, warmup_steps
 from phi3v_train.sampling import EvenData, tell_epochs
-from phi3v_train.together import on_main, wait_for_all
+from phi3v_train.together import first_said, on_main, wait_for_all
 from phi3v_train.write_errors import explain_write_error
 
 if TYPE_CHECKING:
@@ -136,9 +136,7 @@ class Phi3VTrainer(Trainer):
         failures = [batch["failure"] for batch in batches if "failure" in batch]
         if self._anywhere(bool(failures)):
             self._save_last_step()
-            raise CannotRun(
-                failures[0] if failures else "another process met a record that it cannot read, and says which"
-            )
+            raise CannotRun(first_said(failures))
         self._rows.extend(batch.pop("records") for batch in batches)
         return batches, items
 
