@@ -116,11 +116,13 @@ def find_checkpoint(resume: str, output_dir: Path) -> Checkpoint | None:
     if found is None:
         raise CannotRun(f"--resume {resume} is no whole checkpoint: give a folder checkpoint-N that holds {_MARK}")
     latest = newest(output_dir)
-    if latest is not None and latest.folder.resolve() != found.folder.resolve():
+    if latest is None or latest.folder.resolve() == found.folder.resolve():
+        return found
+    if found.folder.resolve().parent == output_dir.resolve() or latest.step <= found.step:
         raise CannotRun(
             f"{latest.folder} is there, and going on from {resume} would mix two runs: give another --output_dir"
         )
-    return found
+    return latest  # the same command has come further than what it began with
 
 
 def trainer_state(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from phi3v_train.options import TrainOptions
     from phi3v_train.runtime import Runtime
 
-__all__ = ["MemoryEstimate", "estimate_memory", "is_apart", "render"]
+__all__ = ["MemoryEstimate", "estimate_memory", "is_apart", "render", "skeleton"]
 
 _FLOAT = 4
 _MOMENTS = {"adamw": 8.0, "adamw8bit": 2 + 2 * 4 / 256, "paged": 2 + 2 * 4 / 256}
@@ -73,7 +73,7 @@ def estimate_memory(
         sequence_length: Tokens of the longest record, its images' included.
         crops: Most crops in a record, global crops included.
     """
-    model = _skeleton(config, options, runtime)
+    model = skeleton(config, options, runtime)
     trains = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     share = _without_zero if runtime.deepspeed is None else _with_zero
     parts = share(_weight_bytes(model, options, runtime), trains, options, runtime)
@@ -101,8 +101,8 @@ def render(estimate: MemoryEstimate) -> str:
     )
 
 
-def _skeleton(config: Phi3VConfig, options: TrainOptions, runtime: Runtime) -> torch.nn.Module:
-    """Build the model as it will be trained, without memory for its weights."""
+def skeleton(config: Phi3VConfig, options: TrainOptions, runtime: Runtime) -> torch.nn.Module:
+    """Build the model as it will be trained, on the meta device: without memory for its weights, or the weights."""
     with whole_models(), torch.device("meta"):
         model = Phi3VForCausalLM._from_config(config, dtype=loading_dtype(options, runtime))
         return prepare(model, options, runtime)

@@ -115,7 +115,10 @@ class TrainOptions(BaseModel):
         None, "Memory", "zero2, zero3, none or a FILE; default: zero2 to train all weights on more than one GPU."
     )
     device_memory: float | None = _flag(
-        None, "Memory", "GiB to plan for instead of what the device has, for a dry run elsewhere.", gt=0
+        None,
+        "Memory",
+        "GiB of a device to plan for; with --dry_run it is a GPU elsewhere, computing in bf16.",
+        gt=0,
     )
 
     output_dir: Path = _flag(Path("output"), "Output", "Folder of checkpoints, figures and the final model.")

@@ -44,6 +44,7 @@ class Run:
         options: As given, a preset filled in.
         runtime: What the machine makes of them.
         arguments: The same for transformers.
+        config: The model's sizes.
         processor: The checkpoint's.
         data: What was found out about the data.
         memory: What the longest record found is estimated to need.
@@ -56,6 +57,7 @@ class Run:
     options: TrainOptions
     runtime: Runtime
     arguments: TrainingArguments
+    config: Phi3VConfig
     processor: Phi3VProcessor
     data: DataPlan
     memory: MemoryEstimate
@@ -97,7 +99,7 @@ def prepare(options: TrainOptions, given: frozenset[str]) -> Run:
     check_memory(memory, config, options, runtime)
     plan = make_plan(data.records, options, runtime)
     arguments.max_steps = plan.steps
-    return Run(options, runtime, arguments, processor, data, memory, plan, identity, checkpoint, final)
+    return Run(options, runtime, arguments, config, processor, data, memory, plan, identity, checkpoint, final)
 
 
 def _look_at_files(

@@ -53,7 +53,7 @@ def _method(options: TrainOptions) -> str:
 def _steps(options: TrainOptions, runtime: Runtime, plan: RunPlan) -> str:
     count = runtime.processes.count
     parts = f"{count} × {options.batch_size_per_gpu} × {runtime.accumulation} accumulated"
-    return f"{plan.steps:,} of {options.batch_size} records ({parts}), {plan.epochs:.3g} epochs of {plan.records:,}"
+    return f"{plan.steps:,} of {options.batch_size} records ({parts}), {plan.epochs:.3g} × {plan.records:,} records"
 
 
 def _rate(options: TrainOptions, plan: RunPlan) -> str:

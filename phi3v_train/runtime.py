@@ -125,7 +125,8 @@ def resolve_precision(options: TrainOptions) -> Precision:
             raise UsageError(
                 "fp16 cannot be trained on a CPU, which would compute in fp32: give --precision bf16 or fp32"
             )
-        return "fp32" if wanted == "auto" else wanted
+        is_elsewhere = options.dry_run and options.device_memory is not None
+        return ("bf16" if is_elsewhere else "fp32") if wanted == "auto" else wanted
     has_bf16 = torch.cuda.get_device_capability() >= (8, 0)
     if wanted == "bf16" and not has_bf16:
         raise UsageError(f"{torch.cuda.get_device_name()} does not compute in bf16: give --precision fp16 or auto")

@@ -21,6 +21,7 @@ from phi3v_train.collate import Collator
 from phi3v_train.encode import Encoder
 from phi3v_train.final import is_finished, write_final
 from phi3v_train.interruption import Interruption
+from phi3v_train.memory import skeleton
 from phi3v_train.methods import load_model
 from phi3v_train.out_of_memory import explain_out_of_memory, is_out_of_memory
 from phi3v_train.prepare import Run, prepare
@@ -102,7 +103,9 @@ def _train_steps(run: Run, say: Callable[[str], None]) -> None:
     """Load the weights and train, from the first step or the checkpoint's, to the last."""
     options, runtime = run.options, run.runtime
     set_seed(options.seed)
-    model = load_model(options, runtime)
+    # What is planned for another machine needs no weights on this one.
+    is_elsewhere = options.dry_run and options.device_memory is not None
+    model = skeleton(run.config, options, runtime) if is_elsewhere else load_model(options, runtime)
     say(describe_model(model))
     if options.dry_run:
         say("A dry run: nothing was trained.")

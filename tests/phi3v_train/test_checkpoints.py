@@ -96,6 +96,9 @@ def test_resume_by_name(tmp_path: Path) -> None:
     assert found is not None and found.step == 2
     found = find_checkpoint(str(first), tmp_path / "new")
     assert found is not None and found.step == 1
+    further = write(tmp_path / "new", 5)
+    found = find_checkpoint(str(first), tmp_path / "new")
+    assert found is not None and found.folder == further
     with pytest.raises(CannotRun, match=r"checkpoint-2 is there, and going on from .*checkpoint-1 would mix two runs"):
         find_checkpoint(str(first), tmp_path)
     with pytest.raises(CannotRun, match="checkpoint-3 is no whole checkpoint: give a folder"):
