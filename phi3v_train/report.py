@@ -8,6 +8,7 @@ from phi3v_train.memory import render
 from phi3v_train.optimizers import warmup_steps
 from phi3v_train.options import METHODS
 from phi3v_train.parameters import parameter_table, render_table
+from phi3v_train.presets import preset_notes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,6 +29,7 @@ def describe_run(options: TrainOptions, runtime: Runtime, plan: RunPlan, data: D
     lines = {
         "Model": options.model_name_or_path,
         "Method": _method(options),
+        "Preset": preset_notes(options.preset, options.method, runtime.precision) if options.preset else "",
         "Data": data.describe(options),
         "Steps": _steps(options, runtime, plan),
         "Rate": _rate(options, plan),
@@ -35,7 +37,7 @@ def describe_run(options: TrainOptions, runtime: Runtime, plan: RunPlan, data: D
         "Memory": f"about {render(memory)}",
         "Output": str(options.output_dir),
     }
-    return "\n".join(f"{name:<9}{text}" for name, text in lines.items())
+    return "\n".join(f"{name:<9}{text}" for name, text in lines.items() if text)
 
 
 def describe_model(model: nn.Module) -> str:
@@ -59,7 +61,8 @@ def _steps(options: TrainOptions, runtime: Runtime, plan: RunPlan) -> str:
 def _rate(options: TrainOptions, plan: RunPlan) -> str:
     vision = f", {options.vision_learning_rate:g} for vision" if options.vision_learning_rate else ""
     warmup = warmup_steps(options, plan.steps)
-    return f"{options.learning_rate:g}{vision}, up over {warmup} steps, then down to 0; weight decay {options.wd:g}"
+    steps = "1 step" if warmup == 1 else f"{warmup} steps"
+    return f"{options.learning_rate:g}{vision}, up over {steps}, then down to 0; weight decay {options.wd:g}"
 
 
 def _device(runtime: Runtime) -> str:
