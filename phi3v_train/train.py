@@ -20,6 +20,7 @@ from phi3v_train.checkpoints import (
 from phi3v_train.collate import Collator
 from phi3v_train.encode import Encoder
 from phi3v_train.final import is_finished, write_final
+from phi3v_train.flow import FlowControl
 from phi3v_train.interruption import Interruption
 from phi3v_train.memory import skeleton
 from phi3v_train.methods import load_model
@@ -30,7 +31,7 @@ from phi3v_train.report import describe_model, describe_run
 from phi3v_train.sampling import EpochSampler, EvenData
 from phi3v_train.settings import save_config
 from phi3v_train.together import is_lost_contact, on_main, part
-from phi3v_train.trainer import FlowControl, Phi3VTrainer
+from phi3v_train.trainer import Phi3VTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

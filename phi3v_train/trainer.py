@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,64 +12,31 @@ import torch
 from accelerate.utils import AutocastKwargs
 from safetensors import SafetensorError
 from torch import Tensor, distributed
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer
 
 from phi3v_data.errors import CannotRun
 from phi3v_train.checkpoint_folder import share_weights
 from phi3v_train.checkpoints import checkpoint_folder, complete, read_checkpoint, remove_checkpoint, remove_old
-from phi3v_train.interruption import obey_parent_alone, readers_start
 from phi3v_train.memory_check import peak_memory
 from phi3v_train.optimizers import build_optimizer, linear_schedule, warmup_steps
+from phi3v_train.readers import begun, readers_start, shielded
 from phi3v_train.sampling import EvenData, tell_epochs
 from phi3v_train.together import first_said, on_main, wait_for_all
 from phi3v_train.write_errors import explain_write_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from torch.utils.data import DataLoader
 
-    from phi3v_train.interruption import Interruption
     from phi3v_train.model import Phi3VProcessor
     from phi3v_train.options import TrainOptions
     from phi3v_train.runtime import Runtime
-    from phi3v_train.sampling import EpochSampler
+from phi3v_train.sampling import EpochSampler
 
-__all__ = ["FlowControl", "Phi3VTrainer"]
+__all__ = ["Phi3VTrainer"]
 
 _BESIDE_INPUTS = ("records", "failure")
-
-
-class FlowControl(TrainerCallback):
-    """Logs at every save, saves and stops where a signal asks for it, and lets all parameters take each step.
-
-    Args:
-        interruption: Catches the signals.
-        is_sharded: Whether DeepSpeed keeps the gradients.
-    """
-
-    def __init__(self, interruption: Interruption, *, is_sharded: bool) -> None:
-        self.interruption = interruption
-        self._is_sharded = is_sharded
-
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Give a gradient of zero to what a step without images has left without one.
-
-        Among several processes it has that anyway, and the losses are not to depend on their number.
-        """
-        if self._is_sharded:
-            return
-        for parameter in model.parameters():
-            if parameter.requires_grad and parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        """Decide what follows the step; runs behind transformers' own rules."""
-        if self.interruption.agreed(args.device) is not None:
-            control.should_save = control.should_training_stop = True
-        if control.should_save:
-            control.should_log = True  # the mean of a log then never spans a resume
-        return control
 
 
 class Phi3VTrainer(Trainer):
@@ -118,7 +84,7 @@ class Phi3VTrainer(Trainer):
         """Return the batches of this process, in the sampler's order."""
         loader = super().get_train_dataloader()
         tell_epochs(loader, self._sampler)
-        return _shielded(loader)
+        return shielded(loader)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         return self._sampler
@@ -225,7 +191,7 @@ class Phi3VTrainer(Trainer):
         model = self.model_wrapped
         model.eval()
         total = torch.zeros(2, device=self.args.device, dtype=torch.float64)
-        for batch in _begun(self.get_eval_dataloader()):
+        for batch in begun(self.get_eval_dataloader()):
             if "failure" in batch:
                 raise CannotRun(batch["failure"])
             inputs = {name: value for name, value in batch.items() if name not in _BESIDE_INPUTS}
@@ -243,7 +209,7 @@ class Phi3VTrainer(Trainer):
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """Return the batches of this process, as many as every other process has."""
         multiple = self.args.per_device_eval_batch_size * self.args.world_size
-        return _shielded(super().get_eval_dataloader(EvenData(self.eval_dataset, multiple)))
+        return shielded(super().get_eval_dataloader(EvenData(self.eval_dataset, multiple)))
 
     # Checkpoints
 
@@ -275,19 +241,3 @@ class Phi3VTrainer(Trainer):
         self.model.save_pretrained(output_dir, state_dict=state_dict, **own)
         share_weights(Path(output_dir))
         self._processor.save_pretrained(output_dir)
-
-
-def _begun(loader: DataLoader[Any]) -> Iterator[Any]:
-    """Yield a loader's batches; its processes start with the first."""
-    batches = iter(loader)
-    with readers_start():
-        first = next(batches)
-    yield first
-    yield from batches
-
-
-def _shielded(loader: DataLoader[Any]) -> DataLoader[Any]:
-    """Let the processes of a loader obey this one alone."""
-    inner = getattr(loader, "base_dataloader", loader)  # accelerate's loader hands everything on to one within
-    inner.worker_init_fn = partial(obey_parent_alone, inner.worker_init_fn)
-    return loader

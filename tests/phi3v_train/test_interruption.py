@@ -14,7 +14,7 @@ from phi3v_train.interruption import Interruption
 
 PARENT = """
 import multiprocessing, sys, time
-from phi3v_train.interruption import obey_parent_alone, readers_start
+from phi3v_train.readers import obey_parent_alone, readers_start
 
 def read(ready):
     obey_parent_alone(None, 0)

@@ -1,0 +1,70 @@
+"""Processes that read for the one that trains: signals to the whole group leave them at work."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager
+from functools import partial
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from phi3v_train.interruption import Interruption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch.utils.data import DataLoader
+
+__all__ = ["begun", "obey_parent_alone", "readers_start", "shielded"]
+
+
+def begun(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Yield a loader's batches; its processes start with the first."""
+    batches = iter(loader)
+    with readers_start():
+        first = next(batches)
+    yield first
+    yield from batches
+
+
+def shielded(loader: DataLoader[Any]) -> DataLoader[Any]:
+    """Let the processes of a loader obey this one alone."""
+    inner = getattr(loader, "base_dataloader", loader)  # accelerate's loader hands everything on to one within
+    inner.worker_init_fn = partial(obey_parent_alone, inner.worker_init_fn)
+    return loader
+
+
+@contextmanager
+def readers_start() -> Iterator[None]:
+    """Keep signals from the processes that are started in this block; they inherit that none reaches them.
+
+    torchrun, schedulers and a terminal signal whole groups of processes, and a reader that dies of it takes the run
+    along before the step is saved.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, Interruption.signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def obey_parent_alone(begin: Callable[[int], None] | None, number: int) -> None:
+    """Begin a reader: SIGTERM ends it when it comes from the process that it reads for.
+
+    Args:
+        begin: What else it begins with.
+        number: The reader's number.
+    """
+    if hasattr(signal, "sigwaitinfo"):
+        Thread(target=_wait_for_parent, daemon=True).start()
+    else:  # macOS does not tell who sent it
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, Interruption.signals)
+    if begin is not None:
+        begin(number)
+
+
+def _wait_for_parent() -> None:
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)
