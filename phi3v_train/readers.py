@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing.queues
 import os
 import signal
+import sys
 from contextlib import contextmanager
 from functools import partial
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from phi3v_train.interruption import Interruption
 
@@ -60,8 +62,16 @@ def obey_parent_alone(begin: Callable[[int], None] | None, number: int) -> None:
         Thread(target=_wait_for_parent, daemon=True).start()
     else:  # macOS does not tell who sent it
         signal.pthread_sigmask(signal.SIG_UNBLOCK, Interruption.signals)
+    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end_loudly)  # type: ignore[attr-defined]
     if begin is not None:
         begin(number)
+
+
+def _end_loudly(error: BaseException, batch: object) -> NoReturn:
+    """End a reader that cannot hand its batch over, for which the process that trains would wait for ever."""
+    sys.stderr.write(f"a process that reads data cannot share a batch: {error}\n")
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _wait_for_parent() -> None:

@@ -63,6 +63,11 @@ def train(options: TrainOptions, given: frozenset[str]) -> None:
     except DataError as error:
         raise CannotRun(str(error)) from error
     except RuntimeError as error:
+        if "DataLoader worker" in str(error):
+            raise CannotRun(
+                "a process that reads data has ended, most likely for want of memory: give --num_workers 0, or more "
+                "shared memory (/dev/shm)"
+            ) from error
         if not is_lost_contact(error):
             raise
         raise CannotRun("another process of this run has ended, and its own lines say why") from error

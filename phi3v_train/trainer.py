@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from phi3v_train.model import Phi3VProcessor
     from phi3v_train.options import TrainOptions
     from phi3v_train.runtime import Runtime
-from phi3v_train.sampling import EpochSampler
+    from phi3v_train.sampling import EpochSampler
 
 __all__ = ["Phi3VTrainer"]
 

@@ -87,11 +87,12 @@ class Phi3VImageEmbedding(nn.Module):
         Each process must use every trainable parameter in every step, or the reduction of gradients waits for ever;
         parameters in shards are put together by all processes at once, whatever is done with them.
         """
-        is_sharded = any(hasattr(weights, mark) for weights in self.parameters() for mark in ("device_mesh", "ds_id"))
+        weights = next(self.parameters())  # named, DeepSpeed would put it together in this process alone, and wait
+        is_sharded = any(hasattr(part, mark) for part in self.parameters() for mark in ("device_mesh", "ds_id"))
         if is_sharded or _is_trained_together(self):
-            blank = self.sub_GN.new_zeros((2, 3, CROP, CROP))
+            blank = weights.new_zeros((2, 3, CROP, CROP))
             return self(blank, torch.tensor([[CROP, CROP]]))[:0]
-        return self.sub_GN.new_zeros((0, self.hidden_size))
+        return weights.new_zeros((0, self.hidden_size))
 
     def _hd_merge(self, crops: Tensor, grid: tuple[int, int]) -> Tensor:
         """Lay out an image (1 + h * w, 12, 12, 4C) as its tiles' lines, a separator, and its global crop's lines."""
