@@ -108,15 +108,15 @@ def test_the_first_run_of_the_training_page(tmp_path: Path) -> None:
     for language, code in steps:
         command = ["bash", "-c", code] if language == "bash" else [sys.executable, "-c", code]
         if code.startswith("torchrun"):
-            stopped = type_in(command, tmp_path, interrupt_at="step 10/40")
+            stopped = type_in(command, tmp_path, interrupt_at="step  8/24")
         printed.append(type_in(command, tmp_path))
     _, _, shown, planned, trained, loaded, answered = printed
     for line in shown.splitlines():
         assert line in tour or line.startswith(("C l a", "⟦ ⟧"))
     assert planned.startswith("Model    tiny\nMethod   full training\nData     data (64) records; 743 to 746 tokens")
-    saved = re.search(r"^Interrupted at step [0-9]+ of 40: (\S+) is saved", stopped, re.MULTILINE)
+    saved = re.search(r"^Interrupted at step [0-9]+ of 24: (\S+) is saved", stopped, re.MULTILINE)
     assert saved is not None and f"Going on from {saved[1]}." in trained
-    for figure in (r"^step 40/40  loss ([0-9.]+)", r"^step 40/40  evaluation loss ([0-9.]+)"):
+    for figure in (r"^step 24/24  loss ([0-9.]+)", r"^step 24/24  evaluation loss ([0-9.]+)"):
         ours, pages = (re.search(figure, text, re.MULTILINE) for text in (trained, tour))
         assert ours is not None and pages is not None
         assert float(ours[1]) == pytest.approx(float(pages[1]), rel=0.02)

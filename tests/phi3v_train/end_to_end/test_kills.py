@@ -12,10 +12,10 @@ from tests.phi3v_train.end_to_end.commands import complete_steps, figures, weigh
 from tests.phi3v_train.end_to_end.conftest import STEPS, VARIED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.phi3v_train.end_to_end.commands import Command, Commands
+    from tests.phi3v_train.end_to_end.conftest import Finished, Flags
 
 EVERY = 2
 """Steps between checkpoints."""
@@ -24,35 +24,32 @@ WRITTEN = ["", "config.json", "optimizer.pt", "rng_state.pth", "trainer_state.js
 """What appears one after the other where a checkpoint is written, the folder itself first."""
 
 
-def moments(random: Random, output_dir: Path) -> list[Callable[[Command], Command]]:
-    """Return what to wait for before each kill: in a step, while a checkpoint is written, and once it is whole."""
-    first, second, third = sorted(random.sample(range(1, STEPS // EVERY), 3))
-    file = random.choice(WRITTEN)
-    kinds: list[Callable[[int], Callable[[Command], Command]]] = [
-        lambda saved: lambda run: run.until_step(saved * EVERY - random.randrange(EVERY)),
-        lambda saved: lambda run: run.until((output_dir / f"checkpoint-{saved * EVERY}" / file).exists),
-        lambda saved: lambda run: run.until((output_dir / f"checkpoint-{saved * EVERY}" / "complete.json").exists),
-    ]
-    random.shuffle(kinds)
-    return [kind(saved) for kind, saved in zip(kinds, (first, second, third), strict=True)]
-
-
 @pytest.mark.parametrize("method", VARIED)
 def test_three_kills_change_nothing(
-    commands: Commands,
-    flags: Callable[..., list[str]],
-    finished: Callable[[str], Path],
-    tmp_path: Path,
-    method: str,
+    commands: Commands, flags: Flags, finished: Finished, tmp_path: Path, method: str
 ) -> None:
-    command = flags(tmp_path, method, save_total_limit=1, **VARIED[method])
-    done = 0
-    for moment in moments(Random(method), tmp_path):
-        run = moment(commands.start(*command)).send(signal.SIGKILL).wait(-signal.SIGKILL)
-        assert run.went_on_from() == done
-        done = max(complete_steps(tmp_path), default=0)
-        assert done >= run.went_on_from()
-    assert commands.run(*command).went_on_from() == done
+    """A kill in a step, one while a checkpoint is written and one when it is whole, in any order; one is ever kept."""
+    random = Random(method)
+    command = flags(tmp_path, method, save_total_limit=1)
+    moments = random.sample(["in a step", "while it saves", "when it has saved"], 3)
+    newest = 0
+    for moment, number in zip(moments, sorted(random.sample(range(1, STEPS // EVERY), 3)), strict=True):
+        run = commands.start(*command)
+        wait_for(moment, number * EVERY, run, tmp_path, random)
+        run.send(signal.SIGKILL).wait(-signal.SIGKILL)
+        assert run.went_on_from() == newest
+        newest = max(complete_steps(tmp_path), default=0)
+        assert newest >= run.went_on_from()
+    assert commands.run(*command).went_on_from() == newest
     assert figures(tmp_path) == figures(finished(method))
     assert weights(tmp_path) == weights(finished(method))
     assert complete_steps(tmp_path) == [STEPS]
+
+
+def wait_for(moment: str, saved: int, run: Command, output_dir: Path, random: Random) -> None:
+    """Wait until a run is in the step behind some step near `saved`, or has come so far in saving that one."""
+    if moment == "in a step":
+        run.until_step(saved - random.randrange(EVERY))
+    else:
+        file = random.choice(WRITTEN) if moment == "while it saves" else "complete.json"
+        run.until((output_dir / f"checkpoint-{saved}" / file).exists)

@@ -17,15 +17,14 @@ from tests.phi3v_train.end_to_end.commands import figures, losses
 from tests.phi3v_train.made_data import record, turn, write_split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.phi3v_train.end_to_end.by_hand import sum_of_losses
-from tests.phi3v_train.end_to_end.commands import Commands
+    from tests.phi3v_train.end_to_end.commands import Commands
+    from tests.phi3v_train.end_to_end.conftest import Finished, Flags
 
 
 def test_a_dry_run_shows_all_and_trains_nothing(
-    commands: Commands, flags: Callable[..., list[str]], data: Path, tiny: Path, tmp_path: Path
+    commands: Commands, flags: Flags, data: Path, tiny: Path, tmp_path: Path
 ) -> None:
     run = commands.run(*flags(tmp_path, "lora"), "--dry_run")
     lines = dict(re.findall(r"^([A-Z]\w+) {2,}(.*)$", run.stdout, re.MULTILINE))
@@ -41,24 +40,20 @@ def test_a_dry_run_shows_all_and_trains_nothing(
     assert snapshot(tmp_path).keys() == {"data_check.json"}
 
 
-def test_a_preset_fills_in_what_no_flag_gives(
-    commands: Commands, flags: Callable[..., list[str]], tmp_path: Path
-) -> None:
+def test_a_preset_fills_in_what_no_flag_gives(commands: Commands, flags: Flags, tmp_path: Path) -> None:
     changes = {"max_steps": None, "batch_size": None, "learning_rate": 2e-5, "preset": "nlvr2"}
     run = commands.run(*flags(tmp_path, **changes), "--dry_run")
     assert "\nSteps    3 of 64 records (1 × 2 × 32 accumulated), " in run.stdout  # three epochs of twelve records
     assert "\nRate     2e-05, " in run.stdout
 
 
-def test_a_run_can_be_repeated_from_its_file(
-    commands: Commands, finished: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_a_run_can_be_repeated_from_its_file(commands: Commands, finished: Finished, tmp_path: Path) -> None:
     before = finished("lora")
     commands.run("--config", str(before / "final" / "run.toml"), "--output_dir", str(tmp_path))
     assert figures(tmp_path) == figures(before)
 
 
-def test_the_picture_shows_something(finished: Callable[[str], Path]) -> None:
+def test_the_picture_shows_something(finished: Finished) -> None:
     for folder in (finished("full"), finished("full") / "final"):
         with Image.open(folder / "training.png") as picture:
             assert picture.format == "PNG"
@@ -67,7 +62,7 @@ def test_the_picture_shows_something(finished: Callable[[str], Path]) -> None:
             assert (np.asarray(picture.convert("RGB")) == blue).all(axis=-1).sum() > 100
 
 
-def test_a_tracker_gets_the_losses(commands: Commands, flags: Callable[..., list[str]], tmp_path: Path) -> None:
+def test_a_tracker_gets_the_losses(commands: Commands, flags: Flags, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     commands.run(*flags(tmp_path, max_steps=2, eval_steps=None, report_to="tensorboard"))
@@ -77,9 +72,7 @@ def test_a_tracker_gets_the_losses(commands: Commands, flags: Callable[..., list
     assert [event.value for event in told] == pytest.approx(losses(tmp_path))
 
 
-def test_datasets_are_mixed_by_weight(
-    commands: Commands, flags: Callable[..., list[str]], tiny: Path, tmp_path: Path
-) -> None:
+def test_datasets_are_mixed_by_weight(commands: Commands, flags: Flags, tiny: Path, tmp_path: Path) -> None:
     """An epoch has as many draws as records, eight, of which three in four are of the second dataset."""
     model, processor = AutoModelForCausalLM.from_pretrained(tiny), AutoProcessor.from_pretrained(tiny)
     expected = np.zeros(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,10 @@ from tests.phi3v_train.end_to_end.commands import complete_steps, figures, weigh
 from tests.phi3v_train.end_to_end.conftest import write_dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.phi3v_train.end_to_end.commands import Commands
+    from tests.phi3v_train.end_to_end.conftest import Finished, Flags
 
 SHARDINGS = ["none", "zero2", "zero3"]
 
@@ -31,15 +32,13 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def short(flags: Callable[..., list[str]], uneven: Path) -> Callable[..., list[str]]:
+def short(flags: Flags, uneven: Path) -> Flags:
     """The command line of a run over more than an epoch of that: `short(output_dir, **changes)`."""
     return lambda output_dir, **changes: flags(output_dir, data_dir=uneven, max_steps=5, eval_steps=5, **changes)
 
 
 @pytest.fixture(scope="module")
-def together(
-    commands: Commands, short: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Path]:
+def together(commands: Commands, short: Flags, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The folder of a run of two processes that went to its end at once; not to be written in."""
 
     @cache
@@ -53,7 +52,7 @@ def together(
 
 
 @pytest.fixture(scope="module")
-def alone(commands: Commands, short: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def alone(commands: Commands, short: Flags, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of one process."""
     output_dir = tmp_path_factory.mktemp("alone")
     commands.run(*short(output_dir))
@@ -65,9 +64,7 @@ def column(output_dir: Path, name: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("sharding", SHARDINGS)
-def test_two_compute_what_one_computes(
-    alone: Path, together: Callable[[str], Path], uneven: Path, sharding: str
-) -> None:
+def test_two_compute_what_one_computes(alone: Path, together: Finished, uneven: Path, sharding: str) -> None:
     output_dir = together(sharding)
     for name in ("step", "loss", "eval_loss", "learning_rate"):
         assert column(output_dir, name) == pytest.approx(column(alone, name), rel=1e-5), name
@@ -75,8 +72,16 @@ def test_two_compute_what_one_computes(
     assert mean_loss(model, processor, uneven, "val") == pytest.approx(column(output_dir, "eval_loss")[-1], rel=1e-5)
 
 
+def test_a_run_of_one_goes_on_as_a_run_of_two(commands: Commands, short: Flags, alone: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(alone, tmp_path / "run", ignore=shutil.ignore_patterns("final", "checkpoint-5"))
+    main, other = commands.start_together(2, *short(run, batch_size_per_gpu=1))
+    assert (other.wait().stderr, main.wait().went_on_from()) == ("", 4)
+    for name in ("step", "loss", "eval_loss", "learning_rate"):
+        assert column(run, name) == pytest.approx(column(alone, name), rel=1e-5), name
+
+
 def test_one_is_killed_and_all_end_and_go_on(
-    commands: Commands, short: Callable[..., list[str]], together: Callable[[str], Path], tmp_path: Path
+    commands: Commands, short: Flags, together: Finished, tmp_path: Path
 ) -> None:
     command = short(tmp_path, batch_size_per_gpu=1, deepspeed="zero3")
     main, other = commands.start_together(2, *command)
@@ -90,17 +95,16 @@ def test_one_is_killed_and_all_end_and_go_on(
 
 
 def test_one_is_asked_to_stop_and_all_save_and_go_on(
-    commands: Commands, short: Callable[..., list[str]], together: Callable[[str], Path], tmp_path: Path
+    commands: Commands, short: Flags, together: Finished, tmp_path: Path
 ) -> None:
     command = short(tmp_path, batch_size_per_gpu=1, deepspeed="zero2")
     main, other = commands.start_together(2, *command)
     main.until_step(1)
     other.send(signal.SIGTERM).wait(143)
     (saved,) = complete_steps(tmp_path)
-    assert (
-        main.wait(143).stderr
-        == f"Terminated at step {saved} of 5: {tmp_path / f'checkpoint-{saved}'} is saved, run the same command to go on.\n"
-    )
+    folder = tmp_path / f"checkpoint-{saved}"
+    says = f"Terminated at step {saved} of 5: {folder} is saved, run the same command to go on.\n"
+    assert main.wait(143).stderr == says
     assert other.stderr == ""
     main, other = commands.start_together(2, *command)
     assert (other.wait().stderr, main.wait().went_on_from()) == ("", saved)
@@ -108,7 +112,7 @@ def test_one_is_asked_to_stop_and_all_save_and_go_on(
     assert weights(tmp_path) == weights(together("zero2"))
 
 
-def test_what_all_meet_is_said_once(commands: Commands, short: Callable[..., list[str]], tmp_path: Path) -> None:
+def test_what_all_meet_is_said_once(commands: Commands, short: Flags, tmp_path: Path) -> None:
     main, other = commands.start_together(2, *short(tmp_path, batch_size=6, batch_size_per_gpu=2))
     assert main.wait(2).stderr == (
         "Error: --batch_size 6 is no multiple of 2 processes × --batch_size_per_gpu 2: the nearest is 4 or 8\n"
@@ -118,7 +122,7 @@ def test_what_all_meet_is_said_once(commands: Commands, short: Callable[..., lis
 
 
 def test_torchrun_is_asked_to_stop_and_then_loses_a_process(
-    commands: Commands, short: Callable[..., list[str]], together: Callable[[str], Path], tmp_path: Path
+    commands: Commands, short: Flags, together: Finished, tmp_path: Path
 ) -> None:
     command = short(tmp_path, batch_size_per_gpu=1)
     run = commands.start_torchrun(2, *command).until_step(1).send(signal.SIGTERM).wait(1)

@@ -11,16 +11,14 @@ import pytest
 from phi3v_train.model import Phi3VConfig
 from tests.helpers import snapshot
 from tests.phi3v_train.end_to_end.commands import Command, complete_steps, figures
-from tests.phi3v_train.end_to_end.conftest import VARIED, write_dataset
+from tests.phi3v_train.end_to_end.conftest import write_dataset
 from tests.phi3v_train.made_data import record, turn, write_split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.phi3v_train.end_to_end.commands import Commands
-
-FULL = VARIED["full"]
+    from tests.phi3v_train.end_to_end.conftest import Finished, Flags
 
 
 def sentence(run: Command) -> str:
@@ -51,14 +49,14 @@ def sentence(run: Command) -> str:
     ],
 )
 def test_flags_that_cannot_be_followed(
-    commands: Commands, flags: Callable[..., list[str]], tmp_path: Path, flag: str, value: Any, code: int, says: str
+    commands: Commands, flags: Flags, tmp_path: Path, flag: str, value: Any, code: int, says: str
 ) -> None:
     assert says in sentence(commands.run(*flags(tmp_path / "run", **{flag: value}), code=code))
     assert not snapshot(tmp_path).keys() - {"run/data_check.json"}
 
 
 class TestModels:
-    def test_of_another_type(self, commands: Commands, flags: Callable[..., list[str]], tmp_path: Path) -> None:
+    def test_of_another_type(self, commands: Commands, flags: Flags, tmp_path: Path) -> None:
         (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
         run = commands.run(*flags(tmp_path / "run", model_name_or_path=tmp_path), code=3)
         assert sentence(run) == f"{tmp_path} is a model of the type 'llama', and only 'phi3_v' is trained here"
@@ -66,8 +64,8 @@ class TestModels:
     def test_an_adapter(
         self,
         commands: Commands,
-        flags: Callable[..., list[str]],
-        finished: Callable[[str], Path],
+        flags: Flags,
+        finished: Finished,
         tiny: Path,
         tmp_path: Path,
     ) -> None:
@@ -78,9 +76,7 @@ class TestModels:
         )
         assert sentence(run).endswith(str(tiny))
 
-    def test_the_real_one_on_a_device_that_is_too_small(
-        self, commands: Commands, flags: Callable[..., list[str]], tmp_path: Path
-    ) -> None:
+    def test_the_real_one_on_a_device_that_is_too_small(self, commands: Commands, flags: Flags, tmp_path: Path) -> None:
         """Its weights are not looked for: there are none."""
         Phi3VConfig().save_pretrained(tmp_path)
         run = commands.run(*flags(tmp_path / "run", model_name_or_path=tmp_path, device_memory=24), code=3)
@@ -94,9 +90,7 @@ class TestData:
         (tmp_path / "own").mkdir()
         return write_dataset(tmp_path / "own")
 
-    def test_changed_after_its_manifest(
-        self, commands: Commands, flags: Callable[..., list[str]], own: Path, tmp_path: Path
-    ) -> None:
+    def test_changed_after_its_manifest(self, commands: Commands, flags: Flags, own: Path, tmp_path: Path) -> None:
         write_split(own, "train", [record("another")])
         run = commands.run(*flags(tmp_path / "run", data_dir=own), code=3)
         assert f"phi3v-data manifest {own} accepts them" in run.stderr
@@ -104,14 +98,14 @@ class TestData:
     def test_an_image_is_gone_when_its_turn_comes(
         self,
         commands: Commands,
-        flags: Callable[..., list[str]],
-        finished: Callable[[str], Path],
+        flags: Flags,
+        finished: Finished,
         own: Path,
         tmp_path: Path,
     ) -> None:
         """What was found out about the data is known before, and is not found out again."""
         output_dir = tmp_path / "run"
-        command = flags(output_dir, data_dir=own, **FULL)
+        command = flags(output_dir, data_dir=own)
         commands.run(*command, "--dry_run")
         image = own / "images" / "64x48-b.png"
         content = image.read_bytes()
@@ -124,7 +118,14 @@ class TestData:
 
 
 class TestFailures:
-    def test_no_room_on_the_disk(self, commands: Commands, flags: Callable[..., list[str]], tmp_path: Path) -> None:
+    def test_another_run_is_at_work_in_the_folder(self, commands: Commands, flags: Flags, tmp_path: Path) -> None:
+        first = commands.start(*flags(tmp_path, max_steps=3)).until_step(1)
+        assert sentence(commands.run(*flags(tmp_path, max_steps=3), code=3)) == (
+            f"another run is at work in {tmp_path}: wait for it, or give another --output_dir"
+        )
+        first.wait()
+
+    def test_no_room_on_the_disk(self, commands: Commands, flags: Flags, tmp_path: Path) -> None:
         """The checkpoint that is there stays, and the same command goes on from it once there is room."""
         changes = {"eval_steps": None, "num_workers": 0}
         commands.run(*flags(tmp_path, max_steps=2, **changes))
@@ -137,7 +138,7 @@ class TestFailures:
         assert commands.run(*command).went_on_from() == 2
         assert complete_steps(tmp_path) == [2, 3]
 
-    def test_no_room_in_memory(self, commands: Commands, flags: Callable[..., list[str]], tmp_path: Path) -> None:
+    def test_no_room_in_memory(self, commands: Commands, flags: Flags, tmp_path: Path) -> None:
         write_split(tmp_path, "train", [record("long", turn("Say it.", "A cat. " * 2000))])
         changes = {"attention": "eager", "batch_size": 2, "eval_steps": None, "num_workers": 0}
         command = flags(tmp_path / "run", data_dir=tmp_path, **changes)
@@ -145,9 +146,7 @@ class TestFailures:
         assert sentence(run).startswith("out of memory in step 1")
         assert ": lower it with --batch_size_per_gpu 1 or " in sentence(run)
 
-    def test_a_loss_that_is_no_number(
-        self, commands: Commands, flags: Callable[..., list[str]], tmp_path: Path
-    ) -> None:
+    def test_a_loss_that_is_no_number(self, commands: Commands, flags: Flags, tmp_path: Path) -> None:
         run = commands.run(*flags(tmp_path, learning_rate=1e30, save_steps=1, eval_steps=None), code=3)
         said = re.fullmatch(
             r"the loss is (?:nan|inf) in step (\d) at (t\d+) of \S+, (t\d+) of \S+: (.*)", sentence(run)
