@@ -1,4 +1,4 @@
-"""What a run computes: a loss per token that no way of sharing a batch changes, and a model that is what was trained."""
+"""What a run computes: a loss per token, however a batch is shared out, and a model that is what was trained."""
 
 from __future__ import annotations
 

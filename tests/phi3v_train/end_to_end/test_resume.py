@@ -1,4 +1,4 @@
-"""Which checkpoint a run goes on from: the newest that is whole, and of the same run; and when nothing is left to do."""
+"""Which checkpoint a run goes on from: the newest whole one of the same run; and when nothing is left to do."""
 
 from __future__ import annotations
 

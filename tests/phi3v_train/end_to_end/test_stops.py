@@ -28,9 +28,8 @@ def test_the_step_is_saved_and_the_run_goes_on(
     else:
         run.send_all(signal.SIGINT).wait(130)
     (saved,) = complete_steps(tmp_path)
-    assert run.stderr == (
-        f"{word} at step {saved} of {STEPS}: {tmp_path / f'checkpoint-{saved}'} is saved, run the same command to go on.\n"
-    )
+    folder = tmp_path / f"checkpoint-{saved}"
+    assert run.stderr == f"{word} at step {saved} of {STEPS}: {folder} is saved, run the same command to go on.\n"
     assert commands.run(*command).went_on_from() == saved
     assert figures(tmp_path) == figures(finished("full"))
     assert weights(tmp_path) == weights(finished("full"))
