@@ -33,7 +33,7 @@ def describe_run(options: TrainOptions, runtime: Runtime, plan: RunPlan, data: D
         "Data": data.describe(options),
         "Steps": _steps(options, runtime, plan),
         "Rate": _rate(options, plan),
-        "Device": _device(runtime),
+        "Device": _device(options, runtime),
         "Memory": f"about {render(memory)}",
         "Output": str(options.output_dir),
     }
@@ -65,8 +65,10 @@ def _rate(options: TrainOptions, plan: RunPlan) -> str:
     return f"{options.learning_rate:g}{vision}, up over {steps}, then down to 0; weight decay {options.wd:g}"
 
 
-def _device(runtime: Runtime) -> str:
+def _device(options: TrainOptions, runtime: Runtime) -> str:
     sharding = _SHARDING.get(runtime.deepspeed or "", runtime.deepspeed)
     together = [f"sharded by {sharding}"] if sharding else ["data parallel"] if runtime.processes.count > 1 else []
-    parts = [f"{runtime.processes.count} × {runtime.device}", runtime.precision, runtime.attention, *together]
+    is_planned = options.dry_run and options.device_memory is not None
+    device = f"GPU of {options.device_memory:g} GiB" if is_planned else runtime.device
+    parts = [f"{runtime.processes.count} × {device}", runtime.precision, runtime.attention, *together]
     return ", ".join(parts)
