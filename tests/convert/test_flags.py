@@ -77,7 +77,7 @@ def test_help_states_defaults_and_what_is_required() -> None:
         "--share NUMBER Which part. --mode [fast|exact] How. [default: fast]",
         "--fold [1|2] [default: 1] --seed INTEGER [default: 0]",
         "--keep / --no_keep Keep them. [default: True]",
-        "--drop Drop them. --tags TEXT Words. --folder TEXT",
+        "--drop / --no_drop Drop them. --tags TEXT Words. --folder PATH",
     ):
         assert part in words
 
