@@ -30,12 +30,7 @@ from PIL import Image
 from phi3v_data.manifest.renew import renew_manifest
 from phi3v_train.encode import Encoder
 from phi3v_train.lengths import Measure
-from phi3v_train.methods import load_model
-from phi3v_train.model.tiny import write_tiny
 from phi3v_train.options import TrainOptions
-from phi3v_train.pretrained import load_processor
-from phi3v_train.quiet import quieten
-from phi3v_train.runtime import resolve_runtime
 from phi3v_train.soundness import check_sound, fingerprint
 from phi3v_train.sources import training_sources
 from phi3v_train.survey import summarise, survey_records
@@ -140,6 +135,11 @@ def commands(folder: Path, tiny: Path, work: Path) -> dict[str, Row]:
 
 def parts(folder: Path, tiny: Path) -> dict[str, Row]:
     """Return what takes time in a dry run, in its order."""
+    # Not above: the processes of a survey import this file again, and need no torch.
+    from phi3v_train.methods import load_model
+    from phi3v_train.pretrained import load_processor
+    from phi3v_train.runtime import resolve_runtime
+
     options = TrainOptions(data_dir=[folder], model_name_or_path=str(tiny), num_crops=NUM_CROPS)
     encoder = Encoder(load_processor(str(tiny), NUM_CROPS).tokenizer)
     source = training_sources(options)[0]
@@ -185,6 +185,9 @@ def report(rows: dict[str, Row], rounds: int, records: int) -> None:
 
 def main() -> None:
     """Parse the arguments, make the data, measure, report."""
+    from phi3v_train.model.tiny import write_tiny
+    from phi3v_train.quiet import quieten
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
