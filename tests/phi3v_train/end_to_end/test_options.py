@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 def test_a_dry_run_shows_all_and_trains_nothing(
     commands: Commands, flags: Flags, data: Path, tiny: Path, tmp_path: Path
 ) -> None:
-    run = commands.run(*flags(tmp_path, "lora", lora_dropout=0), "--dry_run")
+    run = commands.run(*flags(tmp_path, "lora_frozen_vision"), "--dry_run")
     lines = dict(re.findall(r"^([A-Z]\w+) {2,}(.*)$", run.stdout, re.MULTILINE))
     assert lines["Model"] == str(tiny)
-    assert lines["Method"] == "LoRA on language and vision: rank 4, alpha 8, dropout 0"
+    assert lines["Method"] == "LoRA on language: rank 4, alpha 8, dropout 0"
     assert lines["Data"].startswith(f"{data} (12) records; 33 to 707 tokens, median 69, 52% of images; ")
     assert lines["Steps"].startswith("8 of 4 records (1 × 2 × 2 accumulated), ")
     assert lines["Rate"].startswith("0.003, up over 1 step, then down to 0; ")
     assert lines["Device"] == "1 × cpu, fp32, sdpa"
     assert re.match(r"about \d+\.\d GB on each device: weights ", lines["Memory"])
-    assert re.search(r"^adapters: vision +4,864 +0  float32$", run.stdout, re.MULTILINE)
-    assert re.search(r"^total +13,728 +204,064  6.30% trains$", run.stdout, re.MULTILINE)
+    assert re.search(r"^adapters: language +8,864 +0  float32$", run.stdout, re.MULTILINE)
+    assert re.search(r"^total +8,864 +204,064  4.16% trains$", run.stdout, re.MULTILINE)
     assert snapshot(tmp_path).keys() == {"data_check.json"}
 
 

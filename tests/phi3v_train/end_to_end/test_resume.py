@@ -67,13 +67,13 @@ def test_the_final_folder_alone_is_missing(commands: Commands, flags: Flags, fin
 
 
 def test_a_longer_run_has_the_rates_of_its_own_plan(commands: Commands, flags: Flags, tmp_path: Path) -> None:
-    commands.run(*flags(tmp_path, max_steps=3, learning_rate=1e-3))
-    run = commands.run(*flags(tmp_path, max_steps=6, learning_rate=1e-3))
-    assert run.went_on_from() == 3
-    assert "It was of 3 steps, and this run is of 6: the learning rate follows the new plan." in run.stdout
+    commands.run(*flags(tmp_path, max_steps=2))
+    run = commands.run(*flags(tmp_path, max_steps=4))
+    assert run.went_on_from() == 2
+    assert "It was of 2 steps, and this run is of 4: the learning rate follows the new plan." in run.stdout
     rates = [entry["learning_rate"] for entry in figures(tmp_path) if "loss" in entry]
-    assert rates[3:] == pytest.approx([6e-4, 4e-4, 2e-4])  # up over one of six steps, then down to 0 over five
-    assert complete_steps(tmp_path) == [4, 6]
+    assert rates[2:] == pytest.approx([2e-3, 1e-3])  # up over one of four steps, then down to 0 over three
+    assert complete_steps(tmp_path) == [2, 4]
 
 
 def test_a_named_checkpoint_is_gone_on_from(
