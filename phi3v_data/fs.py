@@ -27,6 +27,9 @@ __all__ = [
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WORK = ".phi3v-writing"
 
+_HELD: set[int] = set()
+"""Descriptors of the folders that this process holds."""
+
 
 class FolderHeld(BlockingIOError):
     """Another process holds a folder."""
@@ -91,7 +94,7 @@ def write_folder(path: Path, *, last: str) -> Iterator[Path]:
 def hold_folder(path: Path, *, without_locks: bool = False) -> Iterator[None]:
     """Make a folder and hold it alone; the kernel lets go of it when the process ends, however it ends.
 
-    A folder that was made here and is still empty at the end is removed.
+    Processes that are forked meanwhile do not hold it: they may outlive this one for a while. A folder that was made here and is still empty at the end is removed.
 
     Args:
         path: The folder.
@@ -105,6 +108,7 @@ def hold_folder(path: Path, *, without_locks: bool = False) -> Iterator[None]:
     made = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDONLY)
+    _HELD.add(descriptor)
     try:
         _lock(descriptor, path, without_locks)
         try:
@@ -114,7 +118,18 @@ def hold_folder(path: Path, *, without_locks: bool = False) -> Iterator[None]:
                 with suppress(OSError):  # it holds something, as it should
                     path.rmdir()
     finally:
-        os.close(descriptor)
+        if descriptor in _HELD:
+            _HELD.remove(descriptor)
+            os.close(descriptor)
+
+
+def _let_go() -> None:
+    """Close, in a process just forked, what its parent holds."""
+    while _HELD:
+        os.close(_HELD.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _lock(descriptor: int, path: Path, without_locks: bool) -> None:

@@ -129,3 +129,33 @@ def test_the_folder_stays_the_one_it_was(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_new_folder_does_not_outlive_an_error(tmp_path: Path) -> None:
     run_failing(tmp_path / "c")
     assert not list(tmp_path.iterdir())
+
+
+FORKING = """
+import os, sys
+from pathlib import Path
+from phi3v_data.fs import FolderHeld, hold_folder
+
+folder = Path(sys.argv[1])
+begins, ends = os.pipe(), os.pipe()
+with hold_folder(folder):
+    if not os.fork():
+        os.write(begins[1], b"x")
+        os.close(ends[1])
+        os.read(ends[0], 1)
+        os._exit(0)
+    os.read(begins[0], 1)
+    try:
+        with hold_folder(folder):
+            print("let in")
+    except FolderHeld:
+        print("held")
+with hold_folder(folder):
+    print("free")
+"""
+
+
+def test_a_process_forked_meanwhile_does_not_hold_the_folder(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, str(tmp_path)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=60)
+    assert done.stdout.split("\n")[:2] == ["held", "free"]

@@ -84,14 +84,18 @@ class Command:
         return self
 
     def wait(self, code: int = 0) -> Command:
-        """Wait for its end, and hold it to an exit code and, unless it was killed, to showing nobody a traceback."""
+        """Wait for its end, and hold it to an exit code and to showing nobody a traceback.
+
+        Where it was killed, the processes that read for it live on for some seconds, and may be startled.
+        """
         guard = Timer(PATIENCE, self._end)
         guard.start()
         found = self._reap()
         guard.cancel()
-        self._end()
         assert found == code, f"exit {found}\n{self._said()}"
-        assert code == -signal.SIGKILL or not TRACEBACK.search(self._said()), self._said()
+        if code != -signal.SIGKILL:
+            self._end()
+            assert not TRACEBACK.search(self._said()), self._said()
         return self
 
     def children(self) -> dict[str, psutil.Process]:
@@ -104,7 +108,7 @@ class Command:
         return int(found[1]) if found else 0
 
     def _end(self) -> None:
-        """Leave nothing of it: the processes that read data outlive one that was killed for a while."""
+        """Leave nothing of it and of what it has started."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -140,7 +144,7 @@ class Commands:
     @property
     def address_space(self) -> int:
         """The bytes that a run begins with, most of which are libraries'."""
-        return int(psutil.Process(self._warm.pid).memory_info().vms)
+        return self._ask({"size": True})
 
     def start(
         self, *flags: str, environment: Mapping[str, str] | None = None, limits: Mapping[str, int] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -138,6 +139,7 @@ class TestFailures:
         assert commands.run(*command).went_on_from() == 2
         assert complete_steps(tmp_path) == [2, 3]
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to RLIMIT_AS")
     def test_no_room_in_memory(self, commands: Commands, flags: Flags, tmp_path: Path) -> None:
         write_split(tmp_path, "train", [record("long", turn("Say it.", "A cat. " * 2000))])
         changes = {"attention": "eager", "batch_size": 2, "eval_steps": None, "num_workers": 0}

@@ -14,6 +14,8 @@ import resource
 import runpy
 import sys
 
+import psutil
+
 IMPORTED = (
     "phi3v_data.validate",
     "phi3v_train.train",
@@ -26,13 +28,18 @@ IMPORTED = (
 
 
 def serve() -> None:
-    """Answer requests, a line of JSON each: `start` with the pid of a child, `wait` with its exit code."""
+    """Answer requests, a line of JSON each.
+
+    `start` is answered with the pid of a child, `wait` with its exit code, `size` with the bytes of address space.
+    """
     for name in IMPORTED:
         importlib.import_module(name)
     gc.freeze()  # else the first collection in a child copies all that it shares with this process
     for line in sys.stdin:
         request = json.loads(line)
-        if "wait" in request:
+        if "size" in request:
+            answer = psutil.Process().memory_info().vms
+        elif "wait" in request:
             answer = os.waitstatus_to_exitcode(os.waitpid(request["wait"], 0)[1])
         elif not (answer := os.fork()):
             become(**request["start"])
