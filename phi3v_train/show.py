@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from phi3v_data.errors import DataError, UsageError
+from phi3v_data.printable import printable
 from phi3v_data.reader import Dataset
 from phi3v_data.tokens import image_tokens
 from phi3v_train.encode import IGNORED, Encoder, training_images
@@ -113,7 +114,7 @@ def _measure(dataset: Dataset, path: str, num_crops: int) -> _Image:
 def _header(record: Record, place: str, encoding: Encoding) -> Text:
     of_images = sum(token < 0 for token in encoding.input_ids)
     learnt = sum(label != IGNORED for label in encoding.labels)
-    text = Text.assemble((_printable(record.id), "bold"), f"  {_printable(place)}\n")
+    text = Text.assemble((printable(record.id), "bold"), f"  {printable(place)}\n")
     text.append(f"{len(encoding.input_ids):,} tokens, {of_images:,} of them of images; {learnt:,} are learnt\n")
     if record.conversations[-1].assistant is None:
         text.append("The last turn has no answer and is left out.\n")
@@ -129,10 +130,10 @@ def _pieces(encoding: Encoding, images: Sequence[_Image], tokenizer: PreTrainedT
         if token < 0:
             image = images[-token - 1]
             size = f"{image.width}x{image.height}, {image.tokens:,} tokens"
-            shown, style, tokens = f"[image {-token}: {_printable(image.path)} {size}]", "magenta", image.tokens
+            shown, style, tokens = f"[image {-token}: {printable(image.path)} {size}]", "magenta", image.tokens
         else:
             name = tokenizer.convert_ids_to_tokens(token)
-            shown, tokens = _NEW_LINE if name == "<0x0A>" else _printable(name), 1
+            shown, tokens = _NEW_LINE if name == "<0x0A>" else printable(name), 1
             style = _STYLES[token in special, label != IGNORED]
         yield _Piece(position, tokens, token, label, shown, style)
         position += tokens
@@ -162,8 +163,3 @@ def _table(pieces: Sequence[_Piece]) -> Table:
         place = str(last) if piece.tokens == 1 else f"{piece.position}-{last}"
         table.add_row(place, str(piece.id), Text(piece.shown, piece.style), str(piece.label))
     return table
-
-
-def _printable(text: str) -> str:
-    """Escape what could move the cursor or hide in a terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

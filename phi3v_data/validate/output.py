@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from phi3v_data.printable import printable
 from phi3v_data.validate.rule import RULES
 from phi3v_schemas import SCHEMA_VERSION
 
@@ -35,7 +36,7 @@ def render_text(result: Result, stream: TextIO | None = None, *, color: bool | N
         click.echo(_finding_line(finding), file=stream, color=color)
         if finding.hint not in hints and len(hints) < _REMEMBERED_HINTS:
             hints.add(finding.hint)
-            click.echo(f"    {click.style('hint:', fg='cyan')} {_printable(finding.hint)}", file=stream, color=color)
+            click.echo(f"    {click.style('hint:', fg='cyan')} {printable(finding.hint)}", file=stream, color=color)
     if result.counts:
         click.echo(file=stream)
     for code, count in result.counts.items():
@@ -66,8 +67,8 @@ def render_json(result: Result, stream: TextIO | None = None) -> None:
 
 def _finding_line(finding: Finding) -> str:
     place = ":".join(str(part) for part in (finding.file, finding.line, finding.pointer) if part not in (None, ""))
-    message = _printable(finding.message)
-    return f"{click.style(_printable(place), bold=True)}: {_code(finding.code)} {message}"
+    message = printable(finding.message)
+    return f"{click.style(printable(place), bold=True)}: {_code(finding.code)} {message}"
 
 
 def _code(code: str) -> str:
@@ -88,10 +89,3 @@ def _summary(result: Result) -> str:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def _printable(text: str) -> str:
-    """Escape what could move the cursor or hide in a terminal; names and keys come from the data."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
