@@ -76,10 +76,24 @@ class Phi3VImageEmbedding(nn.Module):
             ValueError: the crops are not as many as the sizes say.
         """
         image_sizes = image_sizes.cpu()  # read several times below: wait for the GPU once
-        patches = _merge_2x2(self.img_processor(_real_crops(pixel_values, image_sizes).to(self.sub_GN.dtype)))
+        patches = _merge_2x2(self._features(pixel_values, image_sizes))
         images = patches.split(crop_counts(image_sizes))
         merged = [self._hd_merge(image, grid) for image, grid in zip(images, tile_grids(image_sizes), strict=True)]
         return self.img_projection(torch.cat(merged))
+
+    def _features(self, pixel_values: Tensor, image_sizes: Tensor) -> Tensor:
+        """Return the features (crops, 24 * 24, C) of all crops.
+
+        The global crop of an image of one tile is that tile: of raw tiles, where that is certain, it is looked at once.
+        """
+        crops = _real_crops(pixel_values, image_sizes).to(self.sub_GN.dtype)
+        counts = torch.tensor(crop_counts(image_sizes))
+        again = (counts.cumsum(0) - 1)[counts == 2]
+        if pixel_values.dtype != torch.uint8 or not len(again):
+            return self.img_processor(crops)
+        is_new = torch.ones(len(crops), dtype=torch.bool).index_fill(0, again, value=False)
+        new, places = is_new.nonzero().flatten(), is_new.cumsum(0) - 1
+        return self.img_processor(crops[new.to(crops.device)])[places.to(crops.device)]
 
     def no_images(self) -> Tensor:
         """Return the embeddings of no image, (0, hidden); among several processes, as part of a blank image's graph.

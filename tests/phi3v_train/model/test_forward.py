@@ -28,14 +28,14 @@ def test_the_three_forms_of_pixels_give_the_same_logits(model, rows, form):
     torch.testing.assert_close(logits(model, batch(rows, "right", form)), expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("form", ["padded", "compact", "uint8"])
-def test_zero_crops_never_reach_clip(model, rows, form):
+@pytest.mark.parametrize(("form", "of_one_tile"), [("padded", 2), ("compact", 2), ("uint8", 1)])
+def test_clip_sees_no_zero_crops_and_of_raw_tiles_none_twice(model, rows, form, of_one_tile):
     seen = []
     tower = model.model.vision_embed_tokens.img_processor
     hook = tower.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     logits(model, batch(rows, "right", form))
     hook.remove()
-    assert seen == [(1 + 2) + (1 + 1) + (1 + 2)]
+    assert seen == [(1 + 2) + of_one_tile + (1 + 2)]
 
 
 def test_the_last_layer_of_clip_is_not_computed(model, rows):
