@@ -94,7 +94,8 @@ def write_folder(path: Path, *, last: str) -> Iterator[Path]:
 def hold_folder(path: Path, *, without_locks: bool = False) -> Iterator[None]:
     """Make a folder and hold it alone; the kernel lets go of it when the process ends, however it ends.
 
-    Processes that are forked meanwhile do not hold it: they may outlive this one for a while. A folder that was made here and is still empty at the end is removed.
+    Processes that are forked meanwhile do not hold it: they may outlive this one for a while. A folder that was made
+    here and is still empty at the end is removed.
 
     Args:
         path: The folder.

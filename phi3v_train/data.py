@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from bisect import bisect_right
-from contextlib import ExitStack
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -16,13 +14,13 @@ from phi3v_train.collate import Example, Failure
 from phi3v_train.data_plan import Kept
 from phi3v_train.encode import cut, training_images
 from phi3v_train.faults import describe_fault
+from phi3v_train.tiles import read_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from phi3v_data.reader import Dataset as DatasetOnDisk
     from phi3v_train.encode import Encoder, Encoding
     from phi3v_train.model import Phi3VImageProcessor
     from phi3v_train.sources import Source
@@ -33,8 +31,7 @@ __all__ = ["TrainingData"]
 class TrainingData(Dataset[Example | Failure]):
     """The records of several splits, one after the other.
 
-    It can be pickled and used after a fork. Images come as raw tiles, a quarter of the bytes of finished ones, which
-    the model normalises on its device.
+    It can be pickled and used after a fork. Images come as raw tiles.
 
     Args:
         sources: The splits.
@@ -91,15 +88,9 @@ class TrainingData(Dataset[Example | Failure]):
     def _example(self, number: int, place: int) -> Example:
         dataset, record = self._datasets[number], self._splits[number][place]
         paths = training_images(record)
-        pixels = self._pixels(dataset, paths) if paths else {}
+        pixels = read_tiles(dataset.open_image, paths, self._images, self._num_crops)
         encoding = self._fitted(self._encoder.encode(record, pixels.pop("num_img_tokens", [])))
         return {**encoding._asdict(), **pixels, "record": f"{record.id} of {dataset.path}"}  # type: ignore[typeddict-item]
-
-    def _pixels(self, dataset: DatasetOnDisk, paths: Sequence[str]) -> dict[str, Any]:
-        with warnings.catch_warnings(), ExitStack() as opened:
-            warnings.simplefilter("ignore")  # of odd metadata, of which Pillow makes the best it can
-            images = [opened.enter_context(dataset.open_image(path)) for path in paths]
-            return dict(self._images(images, num_crops=self._num_crops, do_normalize=False, pad_crops=False))
 
     def _fitted(self, encoding: Encoding) -> Encoding:
         length = len(encoding.input_ids)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from phi3v_schemas import Record, Turn
 
-__all__ = ["IGNORED", "Encoder", "Encoding", "EncodingError", "cut", "training_images"]
+__all__ = ["IGNORED", "Encoder", "Encoding", "EncodingError", "cut", "prompt_images", "training_images"]
 
 IGNORED = -100
 """Label of a token that is not learnt: what PyTorch's cross entropy leaves out."""
@@ -85,41 +85,68 @@ class Encoder:
         _refuse_special_tokens(record)
         if not _answered(record):
             raise EncodingError("the record has nothing to learn: give its turn an 'assistant', or leave it out")
-        if len(image_tokens) != (count := len(training_images(record))):
-            raise ValueError(f"the record has {count} images to train on, and {len(image_tokens)} numbers came")
+        _check_count(image_tokens, training_images(record))
         encoding = Encoding([], [])
-        for piece, learnt in self._pieces(record, image_tokens):
-            ids = self._tokenize(piece) if isinstance(piece, str) else piece
+        for piece, learnt in self._pieces(record.system, _answered(record), image_tokens):
+            ids = self._ids(piece)
             encoding.input_ids.extend(ids)
             encoding.labels.extend(ids if learnt else [IGNORED] * len(ids))
         return encoding
+
+    def prompt(self, record: Record, turn: int, image_tokens: Sequence[int]) -> list[int]:
+        """Tokenize a record up to where the model answers a turn; earlier turns have their answers.
+
+        Args:
+            record: The conversation.
+            turn: Number of the turn, from 0.
+            image_tokens: The number of tokens of each of its `prompt_images`.
+
+        Raises:
+            EncodingError: A text holds an image tag or a special token of the chat.
+            ValueError: There are not as many numbers as images.
+        """
+        _refuse_special_tokens(record)
+        _check_count(image_tokens, prompt_images(record, turn))
+        asked = [*_answered(record)[:turn], (record.conversations[turn], None)]
+        pieces = self._pieces(record.system, asked, image_tokens)
+        return [token for piece, _ in pieces for token in self._ids(piece)]
 
     def text_length_bound(self, record: Record) -> int:
         """Compute how many tokens a record has at the very most besides those of its images, without tokenizing it.
 
         Each token of a text stands for one byte of UTF-8 or more, but for the space that the tokenizer puts before it.
         """
-        pieces = self._pieces(record, [0] * len(training_images(record)))
+        pieces = self._pieces(record.system, _answered(record), [0] * len(training_images(record)))
         return sum(len(piece.encode()) + 1 if isinstance(piece, str) else len(piece) for piece, _ in pieces)
 
-    def _pieces(self, record: Record, image_tokens: Sequence[int]) -> Iterator[tuple[str | list[int], bool]]:
-        """Lay a record out: texts still to be tokenized, each by itself, and ids; and whether they are learnt."""
+    def _pieces(
+        self, system: str | None, turns: Sequence[tuple[Turn, str | None]], image_tokens: Sequence[int]
+    ) -> Iterator[tuple[str | list[int], bool]]:
+        """Lay turns out: texts still to be tokenized, each by itself, and ids; and whether they are learnt.
+
+        A turn without an answer is the last, and the sequence ends where its answer begins.
+        """
         images = iter([-number] * tokens + self._bos for number, tokens in enumerate(image_tokens, 1))
         yield self._bos, False
-        if record.system is not None:
+        if system is not None:
             yield self._system, False
-            yield "\n" + record.system, False
+            yield "\n" + system, False
             yield self._turn_end, False
-        for turn, answer in _answered(record):
+        for turn, answer in turns:
             yield self._user, False
             for _ in turn.images or ():
                 yield self._newline, False
                 yield next(images), False
             yield "\n" + turn.user, False
             yield self._prompt_end, False
+            if answer is None:
+                return
             yield answer, True
             yield self._turn_end, True
         yield self._sequence_end, True
+
+    def _ids(self, piece: str | list[int]) -> list[int]:
+        return self._tokenize(piece) if isinstance(piece, str) else piece
 
     def _tokenize(self, text: str) -> list[int]:
         # One by one: a batch would be spread over threads, and the processes that load data have the cores already.
@@ -130,6 +157,11 @@ class Encoder:
 def training_images(record: Record) -> list[str]:
     """Return the image paths of the turns that are trained on, which are those with an answer, in order."""
     return [path for turn, _ in _answered(record) for path in turn.images or ()]
+
+
+def prompt_images(record: Record, turn: int) -> list[str]:
+    """Return the image paths of the turns up to and with one, in order."""
+    return [path for asked in record.conversations[: turn + 1] for path in asked.images or ()]
 
 
 def cut(encoding: Encoding, max_length: int) -> Encoding:
@@ -162,6 +194,11 @@ def cut(encoding: Encoding, max_length: int) -> Encoding:
 def _answered(record: Record) -> list[tuple[Turn, str]]:
     """Return the turns that have an answer, and it: all, or all but the last."""
     return [(turn, turn.assistant) for turn in record.conversations if turn.assistant is not None]
+
+
+def _check_count(image_tokens: Sequence[int], images: Sequence[str]) -> None:
+    if len(image_tokens) != len(images):
+        raise ValueError(f"the record has {len(images)} images here, and {len(image_tokens)} numbers came")
 
 
 def _refuse_special_tokens(record: Record) -> None:

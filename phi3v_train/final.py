@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 
 from phi3v_data.errors import CannotRun
 from phi3v_data.fs import write_folder
+from phi3v_train.base_weights import BASE_FILE
 from phi3v_train.checkpoint_folder import share_weights
 from phi3v_train.checkpoints import FINAL, Checkpoint, trainer_state
 from phi3v_train.methods import COMPUTE_DTYPES
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["find_final", "is_finished", "write_final"]
 
 _METRICS = "metrics.json"
-_ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
+_ADAPTER = ("adapter_config.json", "adapter_model.safetensors", BASE_FILE)
 
 
 def find_final(output_dir: Path) -> Checkpoint | None:

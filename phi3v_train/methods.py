@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from phi3v_train.options import TrainOptions
     from phi3v_train.runtime import Runtime
 
-__all__ = ["COMPUTE_DTYPES", "UNQUANTIZED", "load_model", "loading_dtype", "lora_config", "prepare"]
+__all__ = ["COMPUTE_DTYPES", "UNQUANTIZED", "four_bits", "load_model", "loading_dtype", "lora_config", "prepare"]
 
 COMPUTE_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
@@ -85,11 +85,11 @@ def _loading(options: TrainOptions, runtime: Runtime) -> dict[str, Any]:
     if runtime.deepspeed is None:
         loading["device_map"] = {"": runtime.processes.local_rank if runtime.device == "cuda" else "cpu"}
     if options.use_qlora:
-        loading["quantization_config"] = _four_bits(COMPUTE_DTYPES[runtime.precision])
+        loading["quantization_config"] = four_bits(COMPUTE_DTYPES[runtime.precision])
     return loading
 
 
-def _four_bits(dtype: torch.dtype) -> Any:
+def four_bits(dtype: torch.dtype) -> Any:
     """Describe QLoRA's base (arXiv:2305.14314): NF4, with the constants of its blocks quantised too.
 
     PEFT's `prepare_model_for_kbit_training` is not needed. It would cast what is not in 4 bits to float32, where

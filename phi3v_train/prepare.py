@@ -17,7 +17,7 @@ from phi3v_train.plan import identify, make_plan
 from phi3v_train.preflight import check_data
 from phi3v_train.pretrained import load_config, load_processor
 from phi3v_train.quiet import quieten
-from phi3v_train.runtime import resolve_precision, resolve_runtime
+from phi3v_train.runtime import resolve_runtime, training_precision
 from phi3v_train.settings import with_preset
 from phi3v_train.sharding import prepare_deepspeed
 from phi3v_train.together import on_main
@@ -80,7 +80,7 @@ def prepare(options: TrainOptions, given: frozenset[str]) -> Run:
         DataError: The data has errors.
     """
     if options.preset is not None:
-        options = with_preset(options, given, resolve_precision(options))
+        options = with_preset(options, given, training_precision(options))
     runtime = resolve_runtime(options)
     quieten(is_main=runtime.is_main)
     config = load_config(options.model_name_or_path)

@@ -103,7 +103,7 @@ def _explain(error: Exception, name: str) -> str:
     if isinstance(cause, GatedRepoError):
         return f"{name} is gated: accept its terms on its page on the hub, then log in with `hf auth login`"
     if isinstance(cause, HFValidationError):
-        return f"there is no folder {name}: check --model_name_or_path"
+        return f"there is no folder {name}: check the name"
     if isinstance(cause, RepositoryNotFoundError):
         return f"there is no {name}, neither a folder nor on the hub: check it, or log in with `hf auth login`"
     if isinstance(cause, LocalEntryNotFoundError):

@@ -6,19 +6,16 @@ import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from phi3v_data.errors import CannotRun, UsageError
 from phi3v_data.extras import require
+from phi3v_train.devices import Device, Precision, find_device, resolve_attention, resolve_precision
 
 if TYPE_CHECKING:
     from phi3v_train.options import TrainOptions
 
-__all__ = ["Processes", "Runtime", "resolve_precision", "resolve_runtime"]
-
-Precision = Literal["bf16", "fp16", "fp32"]
-
-_ATTENTION = {"auto": "sdpa", "sdpa": "sdpa", "flash": "flash_attention_2", "eager": "eager"}
+__all__ = ["Processes", "Runtime", "default_workers", "resolve_runtime", "training_precision"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class Runtime:
     """
 
     processes: Processes
-    device: Literal["cuda", "cpu"]
+    device: Device
     precision: Precision
     attention: str
     deepspeed: str | None
@@ -83,7 +80,7 @@ def resolve_runtime(options: TrainOptions) -> Runtime:
     import torch
 
     processes = Processes.from_environment()
-    device = _device()
+    device = find_device()
     if device == "cuda" and processes.local_count > torch.cuda.device_count():
         raise CannotRun(
             f"{processes.local_count} processes need as many GPUs, and this node has {torch.cuda.device_count()}: "
@@ -97,56 +94,27 @@ def resolve_runtime(options: TrainOptions) -> Runtime:
     return Runtime(
         processes=processes,
         device=device,
-        precision=resolve_precision(options),
-        attention=_attention(options, device),
+        precision=training_precision(options),
+        attention=resolve_attention(options.attention, options.precision, is_elsewhere=_is_elsewhere(options)),
         deepspeed=_deepspeed(options, processes, device),
         accumulation=_accumulation(options, processes),
-        num_workers=_workers(options, processes),
+        num_workers=default_workers(processes) if options.num_workers is None else options.num_workers,
     )
 
 
-def _device() -> Literal["cuda", "cpu"]:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def resolve_precision(options: TrainOptions) -> Precision:
-    """Decide what is computed in.
+def training_precision(options: TrainOptions) -> Precision:
+    """Decide what a run computes in, on this machine or the one that it is planned for.
 
     Raises:
         UsageError: The device cannot.
     """
-    import torch
-
-    wanted = options.precision
-    if _device() == "cpu":
-        if wanted == "fp16":
-            raise UsageError(
-                "fp16 cannot be trained on a CPU, which would compute in fp32: give --precision bf16 or fp32"
-            )
-        is_elsewhere = options.dry_run and options.device_memory is not None
-        return ("bf16" if is_elsewhere else "fp32") if wanted == "auto" else wanted
-    has_bf16 = torch.cuda.get_device_capability() >= (8, 0)
-    if wanted == "bf16" and not has_bf16:
-        raise UsageError(f"{torch.cuda.get_device_name()} does not compute in bf16: give --precision fp16 or auto")
-    return ("bf16" if has_bf16 else "fp16") if wanted == "auto" else wanted
+    is_open = options.precision == "auto" and _is_elsewhere(options)
+    return "bf16" if is_open else resolve_precision(options.precision)
 
 
-def _attention(options: TrainOptions, device: str) -> str:
-    wanted = options.attention
-    if wanted != "flash":
-        return _ATTENTION[wanted]
-    if options.precision == "fp32":
-        raise UsageError("flash attention computes in bf16 or fp16: give --precision auto, or --attention sdpa")
-    if device == "cpu":
-        raise UsageError("flash attention runs on GPUs only: give --attention sdpa")
-    if importlib.util.find_spec("flash_attn") is None:
-        raise CannotRun(
-            "--attention flash needs the package flash-attn, which is built against the torch that is there: run "
-            "pip install flash-attn --no-build-isolation, or give --attention sdpa"
-        )
-    return _ATTENTION[wanted]
+def _is_elsewhere(options: TrainOptions) -> bool:
+    """Tell whether a run is planned for a GPU that is not in this machine."""
+    return options.dry_run and options.device_memory is not None and find_device() == "cpu"
 
 
 def _deepspeed(options: TrainOptions, processes: Processes, device: str) -> str | None:
@@ -189,7 +157,6 @@ def _check_trackers(names: list[str]) -> None:
             raise CannotRun(f"--report_to {name} needs its package: run pip install '{extra}'")
 
 
-def _workers(options: TrainOptions, processes: Processes) -> int:
-    if options.num_workers is not None:
-        return options.num_workers
+def default_workers(processes: Processes) -> int:
+    """Return how many processes read and decode for each that computes, unless told otherwise."""
     return min(4, max(1, (os.cpu_count() or 1) // processes.local_count))

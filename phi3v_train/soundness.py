@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from phi3v_data.validate import Result
     from phi3v_train.sources import Source
 
-__all__ = ["check_sound", "fingerprint"]
+__all__ = ["check_sound", "file_sums", "fingerprint", "sha256_of"]
 
 _SHOWN = 3
 _EDITED = {"E602", "E603", "E604"}
@@ -56,12 +56,28 @@ def check_sound(path: Path, images_dir: Path | None = None) -> list[str]:
 def fingerprint(sources: Sequence[Source]) -> str:
     """Compute the identity of the records of some splits: the SHA-256 over those of their files, in order."""
     digest = hashlib.sha256()
-    for dataset, split in sources:
-        manifest = read_manifest(dataset.path) if dataset.path.is_dir() else None
-        known = {entry.path: entry.sha256 for entry in manifest.files} if manifest else {}
-        for path in dataset.files(split):
-            digest.update((known.get(path.name) or _sha256(path)).encode())
+    for source in sources:
+        for sum_of_file in file_sums(source).values():
+            digest.update(sum_of_file.encode())
     return digest.hexdigest()
+
+
+def file_sums(source: Source) -> dict[str, str]:
+    """Return the SHA-256 of each file of a split by its name, from the manifest where it lists them."""
+    dataset, split = source
+    manifest = read_manifest(dataset.path) if dataset.path.is_dir() else None
+    known = {entry.path: entry.sha256 for entry in manifest.files} if manifest else {}
+    return {path.name: known.get(path.name) or sha256_of(path) for path in dataset.files(split)}
+
+
+def sha256_of(path: Path) -> str:
+    """Compute the SHA-256 of a file.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _describe_errors(path: Path, images_dir: Path | None, result: Result) -> str:
@@ -94,8 +110,3 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

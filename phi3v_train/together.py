@@ -16,7 +16,7 @@ from phi3v_data.errors import CannotRun, Phi3VError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["first_said", "is_lost_contact", "on_main", "part", "speak_in_turn", "wait_for_all"]
+__all__ = ["first_said", "gathered", "is_lost_contact", "meet", "on_main", "part", "speak_in_turn", "wait_for_all"]
 
 T = TypeVar("T")
 
@@ -56,13 +56,26 @@ def on_main(work: Callable[[], T]) -> T:
 
 def first_said(sentences: Sequence[str]) -> str:
     """Return the first sentence that any process has; one of them has one."""
+    return next(sentence for said in gathered(list(sentences)) for sentence in said)
+
+
+def gathered(own: T) -> list[T]:
+    """Return what each process brings, by rank, to all of them, however long some take."""
     from torch import distributed
 
     if not _are_several():
-        return sentences[0]
+        return [own]
     all_of_them: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(all_of_them, list(sentences), group=_patient_group())
-    return next(sentence for said in all_of_them for sentence in said)
+    distributed.all_gather_object(all_of_them, own, group=_patient_group())
+    return all_of_them
+
+
+def meet() -> None:
+    """Let processes that torchrun has started find each other, for what is no training run."""
+    from torch import distributed
+
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
+        distributed.init_process_group("gloo", timeout=_LONG)
 
 
 def wait_for_all() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -11,7 +12,6 @@ from transformers import PrinterCallback, set_seed
 
 from phi3v_data.errors import CannotRun, DataError
 from phi3v_data.fs import FolderHeld, hold_folder
-from phi3v_train.checkpoint_folder import how_to_load
 from phi3v_train.checkpoints import (
     checkpoint_folder,
     read_checkpoint,
@@ -179,7 +179,7 @@ def _finish(run: Run, say: Callable[[str], None]) -> None:
     """Write the folder `final` from the last checkpoint, in the main process."""
     final = on_main(lambda: write_final(_last_checkpoint(run), run.options, run.runtime))
     say(f"Done: {final} holds {'the adapter' if run.options.has_adapters else 'the model'}.")
-    say(f"Next: {how_to_load(final)}")
+    say(f"Next: phi3v-train eval {shlex.quote(str(run.options.output_dir))}")
 
 
 def _last_checkpoint(run: Run) -> Checkpoint:

@@ -15,6 +15,7 @@ from torch import Tensor, distributed
 from transformers import Trainer
 
 from phi3v_data.errors import CannotRun
+from phi3v_train.base_weights import write_base
 from phi3v_train.checkpoint_folder import share_weights
 from phi3v_train.checkpoints import checkpoint_folder, complete, read_checkpoint, remove_checkpoint, remove_old
 from phi3v_train.memory_check import peak_memory
@@ -241,3 +242,5 @@ class Phi3VTrainer(Trainer):
         self.model.save_pretrained(output_dir, state_dict=state_dict, **own)
         share_weights(Path(output_dir))
         self._processor.save_pretrained(output_dir)
+        if is_adapter:
+            write_base(Path(output_dir), self._options.model_name_or_path)

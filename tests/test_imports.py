@@ -17,7 +17,8 @@ modules = [module for package in walked for module in pkgutil.walk_packages(pack
 for module in modules:
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
-for name in ("cli", "options", "settings", "presets", "checkpoints", "encode", "preflight", "runtime", "show"):
+names = ["cli", "options", "settings", "presets", "checkpoints", "encode", "preflight", "question", "runtime", "show"]
+for name in names:
     importlib.import_module(f"phi3v_train.{name}")  # what a user meets before anything is trained
 """
 COMMAND = """

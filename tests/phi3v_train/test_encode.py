@@ -328,7 +328,7 @@ def test_a_record_with_no_answer(tiny: PreTrainedTokenizerFast) -> None:
 def test_as_many_numbers_as_images(tiny: PreTrainedTokenizerFast) -> None:
     asked = record({"images": ["a.jpg"], "user": "x", "assistant": "y"})
     for image_tokens in ([], [1, 2]):
-        with pytest.raises(ValueError, match="the record has 1 images to train on"):
+        with pytest.raises(ValueError, match="the record has 1 images here"):
             Encoder(tiny).encode(asked, image_tokens)
 
 

@@ -87,7 +87,7 @@ def test_a_configuration_that_is_no_json(tiny: Path) -> None:
 def test_a_folder_without_a_checkpoint(tmp_path: Path) -> None:
     assert refusal(load_config, str(tmp_path)).startswith(f"{tmp_path} holds no config.json")
     missing = tmp_path / "missing"
-    assert refusal(load_config, str(missing)) == f"there is no folder {missing}: check --model_name_or_path"
+    assert refusal(load_config, str(missing)) == f"there is no folder {missing}: check the name"
 
 
 def test_an_adapter_names_its_base(tiny: Path, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_batch_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        ({"precision": "fp16"}, "fp16 cannot be trained on a CPU, which would compute in fp32: give --precision bf16"),
+        ({"precision": "fp16"}, "a CPU does not compute in fp16: give --precision bf16"),
         ({"attention": "flash"}, "flash attention runs on GPUs only: give --attention sdpa"),
         ({"use_flash_attention": True}, "flash attention runs on GPUs only"),
         ({"deepspeed": "zero9"}, "--deepspeed 'zero9' is no file: give zero2, zero3, none or a configuration's path"),
