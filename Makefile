@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 DEMO := $(DEMO_VENV)/bin/phi3v-data
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench schemas smoke install clean
+.PHONY: demo demo-train test check bench schemas smoke install clean
 
 demo:  ## a made-up sample of videos -> dataset -> validated -> a picture to look at
 	$(PYTHON) -m venv $(DEMO_VENV)
@@ -18,6 +18,11 @@ demo:  ## a made-up sample of videos -> dataset -> validated -> a picture to loo
 	$(DEMO) convert ucf101 --source $(BUILD)/demo/raw --out_dir $(BUILD)/demo/dataset
 	$(DEMO) validate $(BUILD)/demo/dataset
 	@echo "Look at $(BUILD)/demo/dataset/contact_sheet.jpg, then at ucf101_train.jsonl beside it."
+
+demo-train: install  ## the same videos -> dataset -> a tiny model that learns them, before and after; some minutes
+	rm -rf $(BUILD)/demo-train
+	mkdir -p $(BUILD)/demo-train
+	cd $(BUILD)/demo-train && PATH="$(abspath $(BIN)):$$PATH" sh -e $(abspath benchmarks/demo_train.sh)
 
 install:
 	$(PYTHON) -m venv $(VENV)

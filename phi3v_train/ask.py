@@ -16,7 +16,8 @@ from phi3v_train.out_of_memory import is_out_of_memory
 from phi3v_train.questions import QuestionData
 from phi3v_train.readers import begun, shielded
 from phi3v_train.spool import Spool
-from phi3v_train.together import gathered
+from phi3v_train.together import shared
+from phi3v_train.write_errors import explain_write_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from phi3v_train.encode import Encoder
     from phi3v_train.evaluate import EvalOptions
     from phi3v_train.evaluation import Setting
-    from phi3v_train.inference import InferenceOptions, ModelFiles
+    from phi3v_train.inference import InferenceOptions
     from phi3v_train.model import Phi3VProcessor
+    from phi3v_train.model_files import ModelFiles
     from phi3v_train.questions import Question
     from phi3v_train.runtime import Processes
     from phi3v_train.sources import Source
@@ -52,9 +54,9 @@ def ask(
     missing: Sequence[int],
     out: Path,
     setting: Setting,
-    known: Mapping[int, Answer],
+    known: Mapping[str, Answer],
     processes: Processes,
-) -> dict[int, Answer]:
+) -> dict[str, Answer]:
     """Load the model and answer questions, those with long prompts first.
 
     Args:
@@ -66,28 +68,48 @@ def ask(
         processes: Those that share the questions.
 
     Returns:
-        The answers by the question's number, each once, the same in every process.
+        The answers by the question's key, each question asked once, the same in every process.
 
     Raises:
-        CannotRun: The model cannot be loaded, an image cannot be read, or there is no room.
-        OSError: Answers cannot be kept.
+        CannotRun: The model cannot be loaded, an image cannot be read, or there is no room; in every process.
     """
     batches = _share(asking, missing, processes)
-    own: dict[int, Answer] = {}
-    with closing(Spool(out, processes.rank, setting.key, known if processes.rank == 0 else {})) as spool:
-        model = load_model(asking.files, asking.inference)
-        with _progress(sum(map(len, batches)), is_shown=processes.rank == 0) as advance, _explained():
-            for numbers, batch in zip(batches, _loaded(asking, batches), strict=True):
-                if "failure" in batch:
-                    raise CannotRun(batch["failure"])
-                said = answer(model, batch, asking.processor, max_new_tokens=asking.options.max_new_tokens)
-                answers = dict(zip(numbers, said, strict=True))
-                spool.add(answers)
-                own |= answers
-                advance(len(answers))
-    everyones = {number: said for answers in gathered(own) for number, said in answers.items()}
-    assert everyones.keys() == set(missing)
-    return everyones
+    kept = known if processes.rank == 0 else {}
+    shares = shared(lambda: _answers(asking, batches, out, setting, kept, processes))
+    answers = {key: said for share in shares for key, said in share.items()}
+    assert sum(map(len, shares)) == len(answers) == len(missing)
+    return answers
+
+
+def _answers(
+    asking: Asking,
+    batches: list[list[int]],
+    out: Path,
+    setting: Setting,
+    kept: Mapping[str, Answer],
+    processes: Processes,
+) -> dict[str, Answer]:
+    """Answer the questions of this process.
+
+    Raises:
+        CannotRun: As `ask`.
+    """
+    own: dict[str, Answer] = {}
+    try:
+        with closing(Spool(out, processes.rank, setting.key, kept)) as spool, _explained(asking.inference):
+            model = load_model(asking.files, asking.inference)
+            with _progress(sum(map(len, batches)), is_shown=processes.rank == 0) as advance:
+                for numbers, batch in zip(batches, _loaded(asking, batches), strict=True):
+                    if "failure" in batch:
+                        raise CannotRun(batch["failure"])
+                    said = answer(model, batch, asking.processor, max_new_tokens=asking.options.max_new_tokens)
+                    answers = {asking.questions[number].key: one for number, one in zip(numbers, said, strict=True)}
+                    spool.add(answers)
+                    own |= answers
+                    advance(len(answers))
+    except OSError as error:
+        raise CannotRun(f"{explain_write_error(error, out)}; what is answered is kept") from error
+    return own
 
 
 def _share(asking: Asking, missing: Sequence[int], processes: Processes) -> list[list[int]]:
@@ -114,16 +136,16 @@ def _loaded(asking: Asking, batches: list[list[int]]) -> Iterator[Any]:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(inference: InferenceOptions) -> Iterator[None]:
     """Say what to do where there is no room, and what is kept where it is interrupted."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
+        smaller = ", or give --quantization nf4" if inference.quantization == "none" else ""
         raise CannotRun(
-            "out of memory: lower --batch_size_per_gpu or --num_crops, or give --quantization nf4; what is answered is "
-            "kept"
+            f"out of memory: lower --batch_size_per_gpu or --num_crops{smaller}; what is answered is kept"
         ) from error
     except BaseException as error:
         if not isinstance(error, Exception):

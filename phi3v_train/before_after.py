@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import gc
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import click
 import torch
 
+from phi3v_data.errors import CannotRun
+from phi3v_data.fs import FolderHeld, hold_folder
+from phi3v_data.reader import Dataset
 from phi3v_train.eval_report import describe_change, describe_classes, describe_evaluation
 from phi3v_train.evaluate import evaluate
-from phi3v_train.inference import is_run
+from phi3v_train.model_files import is_run
 from phi3v_train.soundness import check_sound
 from phi3v_train.together import on_main
+from phi3v_train.write_errors import explain_write_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from phi3v_train.evaluate import EvalOptions
     from phi3v_train.evaluation import Evaluation
-    from phi3v_train.inference import InferenceOptions, ModelFiles
+    from phi3v_train.inference import InferenceOptions
+    from phi3v_train.model_files import ModelFiles
     from phi3v_train.runtime import Processes
 
 __all__ = ["When", "evaluate_stages", "stages_of"]
@@ -40,8 +46,12 @@ def stages_of(name: str, files: ModelFiles, when: When) -> dict[str, ModelFiles]
     """
     if not is_run(name):
         return {"eval.json" if when == "both" else f"eval_{when}.json": files}
-    stages = {_BEFORE: files.before(), _AFTER: files}
-    return {file: stage for file, stage in stages.items() if when in ("both", file[len("eval_") : -len(".json")])}
+    stages: dict[str, ModelFiles] = {}
+    if when in ("both", "before"):
+        stages[_BEFORE] = files.before()
+    if when in ("both", "after"):
+        stages[_AFTER] = files
+    return stages
 
 
 def evaluate_stages(
@@ -68,18 +78,34 @@ def evaluate_stages(
     """
     on_main(lambda: _check_data(options))
     results: dict[str, Evaluation] = {}
-    for name, files in stages.items():
-        out = output_dir / name
-        results[name] = evaluate(files, inference, options, out=out, processes=processes, say=say)
-        say(describe_evaluation(results[name], out))
-        _free()
-    if len(results) > 1:
-        say(describe_change(results[_BEFORE], results[_AFTER]))
-    say(describe_classes(results[name]))
+    with ExitStack() as held:
+        on_main(lambda: held.enter_context(_hold(output_dir)))
+        for name, files in stages.items():
+            out = output_dir / name
+            results[name] = evaluate(files, inference, options, out=out, processes=processes, say=say)
+            say(describe_evaluation(results[name], out))
+            _free()
+    *before, last = results.values()
+    if before:
+        say(describe_change(before[0], last))
+    say(describe_classes(last))
+
+
+@contextmanager
+def _hold(output_dir: Path) -> Iterator[None]:
+    """Keep a second evaluation out of the folder."""
+    try:
+        with hold_folder(output_dir, without_locks=True):
+            yield
+    except FolderHeld as error:
+        raise CannotRun(f"a run is at work in {output_dir}: wait for it, or give another --output_dir") from error
+    except OSError as error:
+        raise CannotRun(explain_write_error(error, output_dir)) from error
 
 
 def _check_data(options: EvalOptions) -> None:
     for path in options.data_dir:
+        Dataset(path)  # which must be there
         for line in check_sound(path, options.images_dir):
             click.echo(f"Warning: {line}", err=True)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from phi3v_data.errors import CannotRun, UsageError
 
-__all__ = ["Device", "Precision", "find_device", "resolve_attention", "resolve_precision"]
+if TYPE_CHECKING:
+    from phi3v_train.runtime import Processes
+
+__all__ = ["Device", "Precision", "claim_device", "find_device", "resolve_attention", "resolve_precision"]
 
 Device = Literal["cuda", "cpu"]
 Precision = Literal["bf16", "fp16", "fp32"]
@@ -20,6 +23,27 @@ def find_device() -> Device:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def claim_device(processes: Processes) -> Device:
+    """Give this process its own of the node's GPUs, where there are GPUs, and return the kind of device.
+
+    Raises:
+        CannotRun: There are fewer GPUs than processes.
+    """
+    import torch
+
+    device = find_device()
+    if device == "cpu":
+        return device
+    gpus = torch.cuda.device_count()
+    if processes.local_count > gpus:
+        raise CannotRun(
+            f"{processes.local_count} processes need as many GPUs, and this node has {gpus}: start torchrun with "
+            f"--nproc_per_node={gpus}"
+        )
+    torch.cuda.set_device(processes.local_rank)
+    return device
 
 
 def resolve_precision(wanted: Literal["auto", "bf16", "fp16", "fp32"]) -> Precision:

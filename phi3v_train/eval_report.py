@@ -21,12 +21,12 @@ def describe_evaluation(evaluation: Evaluation, out: Path) -> str:
     metric = {"accuracy": "accuracy", "anls": "ANLS"}[evaluation.metric]
     lines = [
         f"{out}: {metric} {evaluation.score:.3f} (95%: {low:.3f} to {high:.3f}), {right:,} of "
-        f"{evaluation.questions:,} all right"
+        f"{evaluation.questions:,} answers right"
     ]
     if evaluation.cut:
         lines.append(
-            f"{evaluation.cut:,} answers were cut at --max_new_tokens {evaluation.setting.max_new_tokens}: give more "
-            "if right ones are longer"
+            f"Answers cut at --max_new_tokens {evaluation.setting.max_new_tokens}: {evaluation.cut:,}; give more if "
+            "right ones are longer"
         )
     return "\n".join(lines)
 

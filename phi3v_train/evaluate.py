@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from phi3v_data.errors import CannotRun, DataError
+from phi3v_data.errors import CannotRun, DataError, UsageError
 from phi3v_data.reader import Dataset
 from phi3v_train.answer import Answer
 from phi3v_train.ask import Asking, ask
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from phi3v_train.evaluation import Evaluation
-    from phi3v_train.inference import InferenceOptions, ModelFiles
+    from phi3v_train.inference import InferenceOptions
+    from phi3v_train.model import Phi3VConfig
+    from phi3v_train.model_files import ModelFiles
     from phi3v_train.questions import Question
     from phi3v_train.runtime import Processes
 
@@ -48,6 +50,7 @@ class EvalOptions:
         batch_size_per_gpu: Questions a device takes at once.
         num_workers: Processes that read and decode, for each device.
         limit: Most questions, evenly spread; None for all.
+        overwrite: Whether a result is replaced that holds answers to other questions, or another model's.
     """
 
     data_dir: Sequence[Path]
@@ -59,6 +62,7 @@ class EvalOptions:
     batch_size_per_gpu: int
     num_workers: int
     limit: int | None
+    overwrite: bool = False
 
 
 class _Look(NamedTuple):
@@ -66,7 +70,7 @@ class _Look(NamedTuple):
 
     questions: list[Question]
     setting: Setting
-    answers: dict[int, Answer]
+    answers: dict[str, Answer]
 
 
 def evaluate(
@@ -80,40 +84,39 @@ def evaluate(
 ) -> Evaluation:
     """Let a model answer the questions of a split, score it, and write the result.
 
-    Answers are kept as they come; an evaluation that was stopped goes on, and one that is there is only scored again.
+    Answers are kept as they come, and none is asked for twice: an evaluation that was stopped goes on, and one that is
+    there is only scored again.
 
     Args:
         files: The model.
         inference: How it is loaded.
         options: What is asked.
-        out: File of the result.
+        out: File of the result, in a folder that is there.
         processes: Those that share the questions.
         say: Told what a person should know, a line each.
 
     Raises:
         BadData: The data has errors, or no answer to score against.
-        UsageError: The metric does not fit the data.
+        UsageError: The metric does not fit the data, or there is another result.
         CannotRun: The model cannot be loaded, or there is no room.
     """
     sources = [_source(path, options) for path in options.data_dir]
     processor = load_answering_processor(files, options.num_crops)
     encoder = Encoder(processor.tokenizer)
-    look = on_main(lambda: _look(files, inference, options, sources, encoder, out))
-    questions, answers = look.questions, look.answers
+    questions, setting, answers = on_main(lambda: _look(files, inference, options, sources, encoder, out))
     metric = choose_metric(
         options.metric,
         [question.answers for question in questions],
         lists=any(question.is_listed for question in questions),
     )
-    asking = Asking(files, inference, options, sources, questions, processor, encoder)
-    try:
-        if missing := [number for number in range(len(questions)) if number not in answers]:
-            say(f"Answering {len(missing):,} of {len(questions):,} questions: {files.folder}, {inference.describe()}.")
-            answers |= ask(asking, missing, out, look.setting, answers, processes)
-        evaluation = score(questions, answers, metric, look.setting)
-        on_main(lambda: _write(out, evaluation))
-    except OSError as error:
-        raise CannotRun(f"{explain_write_error(error, out)}; what is answered is kept") from error
+    asked_first = {question.key: number for number, question in reversed(list(enumerate(questions)))}
+    missing = [number for key, number in asked_first.items() if key not in answers]
+    if missing:
+        say(f"Answering {len(missing):,} of {len(questions):,} questions: {files.folder}, {inference.describe()}.")
+        asking = Asking(files, inference, options, sources, questions, processor, encoder)
+        answers |= ask(asking, missing, out, setting, answers, processes)
+    evaluation = score(questions, answers, metric, setting)
+    on_main(lambda: _write(out, evaluation))
     return evaluation
 
 
@@ -131,7 +134,27 @@ def _look(
     out: Path,
 ) -> _Look:
     """Read the questions, and what earlier evaluations have left."""
-    limit = load_config(files.base).max_position_embeddings - options.max_new_tokens
+    questions = _spread(_questions(options, sources, encoder, load_config(files.base)), options.limit)
+    setting = Setting(
+        model=files.base,
+        adapter=None if files.adapter is None else str(files.adapter),
+        weights=identify_weights(files.base, files.adapter),
+        quantization=inference.quantization,
+        precision=inference.precision,
+        attention=inference.attention,
+        data=[SplitOfData.of(source) for source in sources],
+        num_crops=options.num_crops,
+        max_new_tokens=options.max_new_tokens,
+        limit=options.limit,
+    )
+    return _Look(questions, setting, _known_answers(out, setting, questions, options))
+
+
+def _questions(
+    options: EvalOptions, sources: Sequence[Source], encoder: Encoder, config: Phi3VConfig
+) -> list[Question]:
+    """Read all questions of the splits; there is one at least."""
+    limit = config.max_position_embeddings - options.max_new_tokens
     try:
         questions = find_questions(sources, encoder, num_crops=options.num_crops, limit=limit)
     except DataError as error:
@@ -142,8 +165,7 @@ def _look(
             f"{places}: no turn of the split {options.split!r} has an 'assistant' or 'answers' to score against: name "
             "another one by --split"
         )
-    setting = _setting(files, inference, options, sources)
-    return _Look(_spread(questions, options.limit), setting, _known_answers(out, setting))
+    return questions
 
 
 def _spread(questions: list[Question], limit: int | None) -> list[Question]:
@@ -153,38 +175,31 @@ def _spread(questions: list[Question], limit: int | None) -> list[Question]:
     return [questions[number * len(questions) // limit] for number in range(limit)]
 
 
-def _setting(
-    files: ModelFiles, inference: InferenceOptions, options: EvalOptions, sources: Sequence[Source]
-) -> Setting:
-    return Setting(
-        model=files.base,
-        adapter=None if files.adapter is None else str(files.adapter),
-        weights=identify_weights(files.base, files.adapter),
-        quantization=inference.quantization,
-        precision=inference.precision,
-        data=[SplitOfData.of(source) for source in sources],
-        num_crops=options.num_crops,
-        max_new_tokens=options.max_new_tokens,
-        limit=options.limit,
-    )
-
-
-def _known_answers(out: Path, setting: Setting) -> dict[int, Answer]:
-    """Return what an evaluation with the same setting has answered, whether it ended or not.
+def _known_answers(
+    out: Path, setting: Setting, questions: Sequence[Question], options: EvalOptions
+) -> dict[str, Answer]:
+    """Return what evaluations of the same model have answered, whether they ended or not.
 
     Raises:
-        CannotRun: The folder cannot be made.
+        UsageError: There is a result that holds more than this one will.
     """
+    answers = collect(out, setting.key)
     earlier = read_evaluation(out)
-    if earlier is not None and earlier.setting.key == setting.key:
-        return {number: Answer(said.prediction, said.cut) for number, said in enumerate(earlier.predictions)}
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        return collect(out, setting.key)
-    except OSError as error:
-        raise CannotRun(explain_write_error(error, out)) from error
+    if earlier is None:
+        return answers
+    said = {each.question: Answer(each.prediction, each.cut) for each in earlier.predictions}
+    is_same = earlier.setting.key == setting.key
+    if not options.overwrite and (not is_same or not said.keys() <= {question.key for question in questions}):
+        raise UsageError(
+            f"{out} holds answers {'to other questions' if is_same else 'of another model, or asked otherwise'}: give "
+            "another --output_dir, or --overwrite to replace it"
+        )
+    return answers | said if is_same else answers
 
 
 def _write(out: Path, evaluation: Evaluation) -> None:
-    write_evaluation(out, evaluation)
-    remove(out)
+    try:
+        write_evaluation(out, evaluation)
+        remove(out)
+    except OSError as error:
+        raise CannotRun(f"{explain_write_error(error, out)}; what is answered is kept") from error

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Literal
+import json
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from phi3v_data import __version__
 from phi3v_data.fs import write_atomic
 from phi3v_data.layout import MANIFEST
 from phi3v_train.classes import ClassScore
@@ -61,6 +63,7 @@ class Setting(_Model):
         weights: What tells the weights, and the adapter's, from others.
         quantization: "nf4" where the base is kept in 4 bits.
         precision: What is computed in.
+        attention: Implementation of attention.
         data: The splits.
         num_crops: Most crops of an image.
         max_new_tokens: Most tokens of an answer.
@@ -72,6 +75,7 @@ class Setting(_Model):
     weights: str | None
     quantization: Literal["none", "nf4"]
     precision: Literal["bf16", "fp16", "fp32"]
+    attention: str
     data: list[SplitOfData]
     num_crops: int
     max_new_tokens: int
@@ -79,17 +83,17 @@ class Setting(_Model):
 
     @property
     def key(self) -> str:
-        """What tells this setting from others, wherever their files lie: 64 hexadecimal digits."""
-        places: dict[str, Any] = {"data": {"__all__": {"path"}}}
-        if self.weights is not None:
-            places |= {"model": True, "adapter": True}
-        return hashlib.sha256(self.model_dump_json(exclude=places).encode()).hexdigest()
+        """What decides the answer to a given prompt, wherever the files lie: 64 hexadecimal digits."""
+        weights = (self.model, self.adapter) if self.weights is None else self.weights
+        decides = [__version__, weights, self.quantization, self.precision, self.attention, self.max_new_tokens]
+        return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
 
 
 class Prediction(_Model):
     """What the model says to a question.
 
     Attributes:
+        question: What tells the prompt from others.
         record: Id of the record.
         turn: Number of the turn in it, from 0.
         prediction: The answer.
@@ -98,6 +102,7 @@ class Prediction(_Model):
         cut: Whether the limit came before the answer's end.
     """
 
+    question: str
     record: str
     turn: int
     prediction: str

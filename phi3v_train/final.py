@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 
 from phi3v_data.errors import CannotRun
 from phi3v_data.fs import write_folder
-from phi3v_train.base_weights import BASE_FILE
+from phi3v_train.base_weights import ADAPTER_WEIGHTS, BASE_FILE, write_base
 from phi3v_train.checkpoint_folder import share_weights
 from phi3v_train.checkpoints import FINAL, Checkpoint, trainer_state
 from phi3v_train.methods import COMPUTE_DTYPES
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["find_final", "is_finished", "write_final"]
 
 _METRICS = "metrics.json"
-_ADAPTER = ("adapter_config.json", "adapter_model.safetensors", BASE_FILE)
+_ADAPTER_CONFIG = "adapter_config.json"
 
 
 def find_final(output_dir: Path) -> Checkpoint | None:
@@ -70,9 +70,8 @@ def write_final(checkpoint: Checkpoint, options: TrainOptions, runtime: Runtime)
     final = options.output_dir / FINAL
     try:
         with write_folder(final, last=_METRICS) as folder:
-            if (checkpoint.folder / _ADAPTER[0]).exists():
-                for name in _ADAPTER:
-                    shutil.copyfile(checkpoint.folder / name, folder / name)
+            if (checkpoint.folder / _ADAPTER_CONFIG).exists():
+                _copy_adapter(checkpoint.folder, folder, options.model_name_or_path)
             else:
                 _write_model(checkpoint.folder, folder, runtime.precision)
             _write_processor(checkpoint.folder, folder)
@@ -84,6 +83,15 @@ def write_final(checkpoint: Checkpoint, options: TrainOptions, runtime: Runtime)
     except (OSError, RuntimeError, SafetensorError) as error:
         raise CannotRun(explain_write_error(error, final)) from error
     return final
+
+
+def _copy_adapter(source: Path, folder: Path, base: str) -> None:
+    for name in (_ADAPTER_CONFIG, ADAPTER_WEIGHTS):
+        shutil.copyfile(source / name, folder / name)
+    if (source / BASE_FILE).exists():
+        shutil.copyfile(source / BASE_FILE, folder / BASE_FILE)
+    else:  # checkpoints of earlier versions have none
+        write_base(folder, base)
 
 
 def _write_model(source: Path, folder: Path, precision: str) -> None:

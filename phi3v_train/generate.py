@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from phi3v_schemas import Record
     from phi3v_train.answer import Answer
     from phi3v_train.collate import Batch, Example
-    from phi3v_train.inference import InferenceOptions, ModelFiles
+    from phi3v_train.inference import InferenceOptions
     from phi3v_train.model import Phi3VProcessor
+    from phi3v_train.model_files import ModelFiles
 
 __all__ = ["Sampling", "generate"]
 
@@ -71,7 +72,7 @@ def generate(
         inference: How it is loaded.
         record: The question.
         images: Files of its images.
-        num_crops: Most crops of an image; None for as many as in training.
+        num_crops: Most crops of an image; None for as many as in training, or else the checkpoint's own.
         sampling: How words are chosen.
         out: Where the answer is written while it comes.
         say: Told that the model is being loaded, which takes a while.

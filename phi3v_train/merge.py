@@ -13,9 +13,10 @@ from torch import nn
 from phi3v_data.errors import CannotRun, UsageError
 from phi3v_train.agreement import Agreement, compare, compute_logits, make_probe
 from phi3v_train.checkpoint_folder import write_checkpoint
-from phi3v_train.inference import InferenceOptions, ModelFiles, find_model, load_answering_processor, load_model
+from phi3v_train.inference import InferenceOptions, load_answering_processor, load_model
 from phi3v_train.merge_layers import adapted_layers, merge_layers
 from phi3v_train.methods import COMPUTE_DTYPES
+from phi3v_train.model_files import ModelFiles, find_model
 from phi3v_train.pretrained import load_config, load_weights
 
 if TYPE_CHECKING:

@@ -74,18 +74,19 @@ def load_weights(name: str, **options: Any) -> Phi3VForCausalLM:
     return model
 
 
-def load_processor(name: str, num_crops: int) -> Phi3VProcessor:
+def load_processor(name: str, num_crops: int | None) -> Phi3VProcessor:
     """Load a checkpoint's tokenizer and image processor.
 
     Args:
         name: A folder, or a name on the hub.
-        num_crops: Most crops that an image is scaled to.
+        num_crops: Most crops that an image is scaled to; None for the checkpoint's own.
 
     Raises:
         CannotRun: They are not there or cannot be read.
     """
+    changes = {} if num_crops is None else {"num_crops": num_crops}
     with _one_sentence(name):
-        processor: Phi3VProcessor = Phi3VProcessor.from_pretrained(name, num_crops=num_crops)
+        processor: Phi3VProcessor = Phi3VProcessor.from_pretrained(name, **changes)
     return processor
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch.utils.data import Dataset
 
-from phi3v_data.errors import DataError
+from phi3v_data.errors import DataError, UsageError
 from phi3v_data.media.checks import check_image
 from phi3v_data.tokens import image_tokens
 from phi3v_train.collate import Example, Failure
@@ -18,13 +20,16 @@ from phi3v_train.tiles import read_tiles
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from phi3v_data.reader import Dataset as DatasetOnDisk
     from phi3v_schemas import Record, Turn
     from phi3v_train.encode import Encoder
     from phi3v_train.model import Phi3VImageProcessor
     from phi3v_train.sources import Source
 
 __all__ = ["Question", "QuestionData", "accepted_answers", "find_questions"]
+
+
+_HEAD = 1 << 16
+"""Bytes of an image's file that tell it from another of the same size."""
 
 
 class Question(NamedTuple):
@@ -38,6 +43,7 @@ class Question(NamedTuple):
         tokens: Of its prompt, those of images among them.
         answers: All answers that are accepted.
         is_listed: Whether the data list them in `answers`, and not just the one to learn.
+        key: What tells its prompt, the images among it, from others: 32 hexadecimal digits.
     """
 
     source: int
@@ -47,6 +53,7 @@ class Question(NamedTuple):
     tokens: int
     answers: list[str]
     is_listed: bool
+    key: str
 
 
 def accepted_answers(turn: Turn) -> list[str]:
@@ -68,6 +75,7 @@ def find_questions(sources: Sequence[Source], encoder: Encoder, *, num_crops: in
 
     Raises:
         BadData: A record or an image cannot be read, or a prompt is too long.
+        UsageError: No prompt would have room.
     """
     questions: list[Question] = []
     for number, (dataset, name) in enumerate(sources):
@@ -75,8 +83,8 @@ def find_questions(sources: Sequence[Source], encoder: Encoder, *, num_crops: in
         for position in range(len(split)):
             try:
                 record = split[position]
-                tokens = _tokens_of_images(record, dataset, num_crops)
-                found = list(_questions_of(record, encoder, tokens, number, position))
+                images = {path: _look_at(dataset.images.locate(path), num_crops) for path in record.image_paths()}
+                found = list(_questions_of(record, encoder, images, number, position))
             except (DataError, OSError) as error:
                 raise BadData(describe_fault(dataset, split, position, error)) from None
             _refuse_long(found, limit, split.place(position))
@@ -84,24 +92,37 @@ def find_questions(sources: Sequence[Source], encoder: Encoder, *, num_crops: in
     return questions
 
 
-def _tokens_of_images(record: Record, dataset: DatasetOnDisk, num_crops: int) -> dict[str, int]:
-    """Return how many tokens each of a record's images takes, by the size in its header."""
-    headers = {path: check_image(dataset.images.locate(path)) for path in record.image_paths()}
-    return {path: image_tokens(header.width, header.height, num_crops) for path, header in headers.items()}
+class _Look(NamedTuple):
+    """What is seen of an image without decoding it: how many tokens it takes, and what tells it from others."""
+
+    tokens: int
+    digest: bytes
+
+
+def _look_at(path: str, num_crops: int) -> _Look:
+    header = check_image(path)
+    with Path(path).open("rb") as file:
+        digest = hashlib.sha256(file.read(_HEAD))
+    digest.update(str(Path(path).stat().st_size).encode())
+    return _Look(image_tokens(header.width, header.height, num_crops), digest.digest())
 
 
 def _questions_of(
-    record: Record, encoder: Encoder, tokens: Mapping[str, int], source: int, position: int
+    record: Record, encoder: Encoder, images: Mapping[str, _Look], source: int, position: int
 ) -> Iterator[Question]:
     for number, turn in enumerate(record.conversations):
         if answers := accepted_answers(turn):
-            prompt = encoder.prompt(record, number, [tokens[path] for path in prompt_images(record, number)])
-            yield Question(source, position, number, record.id, len(prompt), answers, bool(turn.answers))
+            looks = [images[path] for path in prompt_images(record, number)]
+            prompt = encoder.prompt(record, number, [look.tokens for look in looks])
+            key = hashlib.sha256(str(prompt).encode() + b"".join(look.digest for look in looks)).hexdigest()[:32]
+            yield Question(source, position, number, record.id, len(prompt), answers, bool(turn.answers), key)
 
 
 def _refuse_long(questions: Sequence[Question], limit: int, place: str) -> None:
     longest = max((question.tokens for question in questions), default=0)
     if longest > limit:
+        if limit < 1:
+            raise UsageError(f"--max_new_tokens leaves {limit:,} tokens for the question: give fewer")
         raise BadData(
             f"{place}: the prompt takes {longest:,} tokens, and {limit:,} leave room for an answer: lower --num_crops, "
             "or leave the record out"

@@ -22,7 +22,8 @@ def quieten(*, is_main: bool = True) -> None:
     if not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # DeepSpeed would print that it found so
     logging.set_verbosity_error()
-    getLogger("accelerate").setLevel(ERROR)
+    for library in ("accelerate", "huggingface_hub"):
+        getLogger(library).setLevel(ERROR)
     if not is_main or not sys.stderr.isatty():
         logging.disable_progress_bar()
     if not sys.flags.dev_mode and not sys.warnoptions:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from phi3v_data.errors import CannotRun, UsageError
 from phi3v_data.extras import require
-from phi3v_train.devices import Device, Precision, find_device, resolve_attention, resolve_precision
+from phi3v_train.devices import Device, Precision, claim_device, find_device, resolve_attention, resolve_precision
 
 if TYPE_CHECKING:
     from phi3v_train.options import TrainOptions
@@ -77,15 +77,8 @@ def resolve_runtime(options: TrainOptions) -> Runtime:
         MissingExtra: A package is not installed.
         CannotRun: There are fewer GPUs than processes.
     """
-    import torch
-
     processes = Processes.from_environment()
-    device = find_device()
-    if device == "cuda" and processes.local_count > torch.cuda.device_count():
-        raise CannotRun(
-            f"{processes.local_count} processes need as many GPUs, and this node has {torch.cuda.device_count()}: "
-            f"start torchrun with --nproc_per_node={torch.cuda.device_count()}"
-        )
+    device = claim_device(processes)
     if options.use_qlora:
         require("bitsandbytes", extra="qlora", purpose="QLoRA")
     if options.optimizer != "adamw":

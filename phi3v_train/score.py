@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["score"]
 
 
-def score(questions: Sequence[Question], answers: Mapping[int, Answer], metric: Metric, setting: Setting) -> Evaluation:
+def score(questions: Sequence[Question], answers: Mapping[str, Answer], metric: Metric, setting: Setting) -> Evaluation:
     """Score all answers.
 
     Args:
         questions: The questions, at least one.
-        answers: The answer to each, by its number.
+        answers: The answer to each, by its key.
         metric: What they are scored by.
         setting: What decided them.
     """
-    predictions = [_prediction(question, answers[number], metric) for number, question in enumerate(questions)]
+    predictions = [_prediction(question, answers[question.key], metric) for question in questions]
     mean = sum(prediction.score for prediction in predictions) / len(predictions)
     return Evaluation(
         setting=setting,
@@ -45,6 +45,7 @@ def score(questions: Sequence[Question], answers: Mapping[int, Answer], metric: 
 
 def _prediction(question: Question, answer: Answer, metric: Metric) -> Prediction:
     return Prediction(
+        question=question.key,
         record=question.record,
         turn=question.turn,
         prediction=answer.text,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["gather_options", "load_config", "save_config", "with_preset"]
+__all__ = ["gather_options", "read_config_file", "save_config", "with_preset"]
 
 
 def gather_options(flags: Mapping[str, Any], config: Path | None = None) -> tuple[TrainOptions, frozenset[str]]:
@@ -33,14 +33,14 @@ def gather_options(flags: Mapping[str, Any], config: Path | None = None) -> tupl
         UsageError: A value does not fit, an option is missing or there is no such one.
         CannotRun: The file cannot be read.
     """
-    given = {**fold_aliases(load_config(config) if config else {}), **fold_aliases(flags)}
+    given = {**fold_aliases(read_config_file(config) if config else {}), **fold_aliases(flags)}
     try:
         return TrainOptions.model_validate(given), frozenset(given)
     except ValidationError as error:
         raise UsageError(_sentence(error, flags, config)) from None
 
 
-def load_config(path: Path) -> dict[str, Any]:
+def read_config_file(path: Path) -> dict[str, Any]:
     """Read the options in a TOML file; paths in it are taken from the current folder, as in flags.
 
     Raises:

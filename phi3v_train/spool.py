@@ -21,26 +21,26 @@ class Spool:
     Args:
         out: The file that the evaluation is for.
         rank: The process.
-        key: What tells this evaluation from others.
-        answers: Those to begin with, by the number of the question.
+        key: What tells the model, as it is asked, from others.
+        answers: Those to begin with, by the question's key.
 
     Raises:
         OSError: The system refuses.
     """
 
-    def __init__(self, out: Path, rank: int, key: str, answers: Mapping[int, Answer]) -> None:
+    def __init__(self, out: Path, rank: int, key: str, answers: Mapping[str, Answer]) -> None:
         self._file = out.with_name(f"{out.name}.partial-{rank}").open("w", encoding="utf-8")
         self._file.write(json.dumps(key) + "\n")
         self.add(answers)
 
-    def add(self, answers: Mapping[int, Answer]) -> None:
+    def add(self, answers: Mapping[str, Answer]) -> None:
         """Keep answers.
 
         Raises:
             OSError: The system refuses.
         """
-        for number, answer in answers.items():
-            self._file.write(json.dumps([number, *answer]) + "\n")
+        for question, answer in answers.items():
+            self._file.write(json.dumps([question, *answer]) + "\n")
         self._file.flush()
 
     def close(self) -> None:
@@ -48,14 +48,17 @@ class Spool:
         self._file.close()
 
 
-def collect(out: Path, key: str) -> dict[int, Answer]:
-    """Return the answers that earlier processes have left of the same evaluation."""
-    answers: dict[int, Answer] = {}
+def collect(out: Path, key: str) -> dict[str, Answer]:
+    """Return the answers that earlier processes have left of the same model, by the question's key."""
+    answers: dict[str, Answer] = {}
     for path in _files(out):
-        lines = path.read_bytes().split(b"\n")[:-1]  # behind the last new line is what a kill has cut
-        with suppress(ValueError, TypeError):
-            if lines and json.loads(lines[0]) == key:
-                answers |= {number: Answer(text, is_cut) for number, text, is_cut in map(json.loads, lines[1:])}
+        first, *lines = path.read_bytes().split(b"\n")
+        if first != json.dumps(key).encode():
+            continue
+        for line in lines:
+            with suppress(ValueError, TypeError):  # a kill may have cut the last one
+                question, text, is_cut = json.loads(line)
+                answers[question] = Answer(text, is_cut)
     return answers
 
 

@@ -16,7 +16,18 @@ from phi3v_data.errors import CannotRun, Phi3VError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["first_said", "gathered", "is_lost_contact", "meet", "on_main", "part", "speak_in_turn", "wait_for_all"]
+__all__ = [
+    "as_one",
+    "first_said",
+    "gathered",
+    "is_lost_contact",
+    "meet",
+    "on_main",
+    "part",
+    "shared",
+    "speak_in_turn",
+    "wait_for_all",
+]
 
 T = TypeVar("T")
 
@@ -57,6 +68,24 @@ def on_main(work: Callable[[], T]) -> T:
 def first_said(sentences: Sequence[str]) -> str:
     """Return the first sentence that any process has; one of them has one."""
     return next(sentence for said in gathered(list(sentences)) for sentence in said)
+
+
+def shared(work: Callable[[], T]) -> list[T]:
+    """Do something in every process, and hand all of them what each returns, by rank.
+
+    Raises:
+        CannotRun: The sentence of the first process that failed, in all of them.
+    """
+    own: T | None = None
+    fault: Phi3VError | None = None
+    try:
+        own = work()
+    except Phi3VError as error:
+        fault = error
+    results = gathered((own, str(fault) if fault else None))
+    if sentences := [sentence for _, sentence in results if sentence is not None]:
+        raise CannotRun(sentences[0]) from fault
+    return [result for result, _ in results]  # type: ignore[misc]
 
 
 def gathered(own: T) -> list[T]:
@@ -123,6 +152,28 @@ def speak_in_turn() -> Iterator[None]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             time.sleep(_HEAD_START)
         raise
+
+
+@contextmanager
+def as_one() -> Iterator[None]:
+    """Run what processes do together: say what a lost reader or a lost process means, and part at the end.
+
+    Raises:
+        CannotRun: A process that reads, or another of those together, has ended.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" in str(error):
+            raise CannotRun(
+                "a process that reads data has ended, most likely for want of memory: give --num_workers 0, or more "
+                "shared memory (/dev/shm)"
+            ) from error
+        if not is_lost_contact(error):
+            raise
+        raise CannotRun("another process of this run has ended, and its own lines say why") from error
+    finally:
+        part()
 
 
 def is_lost_contact(error: BaseException) -> bool:

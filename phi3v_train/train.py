@@ -30,7 +30,7 @@ from phi3v_train.progress import ProgressReport
 from phi3v_train.report import describe_model, describe_run
 from phi3v_train.sampling import EpochSampler, EvenData
 from phi3v_train.settings import save_config
-from phi3v_train.together import is_lost_contact, on_main, part
+from phi3v_train.together import as_one, on_main
 from phi3v_train.trainer import Phi3VTrainer
 
 if TYPE_CHECKING:
@@ -59,20 +59,10 @@ def train(options: TrainOptions, given: frozenset[str]) -> None:
         click.exceptions.Exit: A signal ended it; the last step is saved.
     """
     try:
-        _train(options, given)
+        with as_one():
+            _train(options, given)
     except DataError as error:
         raise CannotRun(str(error)) from error
-    except RuntimeError as error:
-        if "DataLoader worker" in str(error):
-            raise CannotRun(
-                "a process that reads data has ended, most likely for want of memory: give --num_workers 0, or more "
-                "shared memory (/dev/shm)"
-            ) from error
-        if not is_lost_contact(error):
-            raise
-        raise CannotRun("another process of this run has ended, and its own lines say why") from error
-    finally:
-        part()
 
 
 def _train(options: TrainOptions, given: frozenset[str]) -> None:

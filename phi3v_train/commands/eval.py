@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from phi3v_data.errors import UsageError
 from phi3v_train.commands.model_flags import model_flags
 
 if TYPE_CHECKING:
-    import phi3v_train.model  # noqa: F401  # which says how to install what is missing
     from phi3v_train.before_after import When
     from phi3v_train.evaluate import EvalOptions
+    from phi3v_train.model_files import ModelFiles
+    from phi3v_train.runtime import Processes
 
 __all__ = ["evaluate"]
 
@@ -48,11 +50,14 @@ __all__ = ["evaluate"]
 )
 @click.option("--limit", type=click.IntRange(1), help="Ask so many questions only, evenly spread.")
 @click.option("--max_new_tokens", type=click.IntRange(1), default=64, show_default=True, help="Most of an answer.")
-@click.option("--num_crops", type=click.IntRange(1, 64), help="Most crops of an image; default: the run's, else 16.")
+@click.option(
+    "--num_crops", type=click.IntRange(1, 64), help="Most crops of an image; default: the run's, else the checkpoint's."
+)
 @click.option(
     "--batch_size_per_gpu", type=click.IntRange(1), default=4, show_default=True, help="Questions at once on a device."
 )
 @click.option("--num_workers", type=click.IntRange(0), help="Processes that read and decode; default: up to 4.")
+@click.option("--overwrite", is_flag=True, help="Replace a result that holds other answers.")
 @model_flags
 def evaluate(
     model: str,
@@ -72,15 +77,18 @@ def evaluate(
     """
     import phi3v_train.model  # noqa: F401  # which says how to install what is missing
     from phi3v_train.before_after import evaluate_stages, stages_of
-    from phi3v_train.inference import InferenceOptions, find_model, is_run
+    from phi3v_train.devices import claim_device
+    from phi3v_train.inference import InferenceOptions
+    from phi3v_train.model_files import find_model, is_run
     from phi3v_train.quiet import quieten
     from phi3v_train.runtime import Processes
-    from phi3v_train.together import meet, part
+    from phi3v_train.together import as_one, meet
 
     processes = Processes.from_environment()
     quieten(is_main=processes.rank == 0)
-    files = find_model(model, base)
-    options = _options(files.run, processes, **asked)
+    claim_device(processes)
+    files = find_model(model, base, has_before=when != "after")
+    options = _options(files, processes, **asked)
     inference = InferenceOptions.resolve(
         files,
         precision=precision,
@@ -89,7 +97,7 @@ def evaluate(
         local_rank=processes.local_rank,
     )
     meet()
-    try:
+    with as_one():
         evaluate_stages(
             stages_of(model, files, when),
             inference,
@@ -98,22 +106,35 @@ def evaluate(
             processes=processes,
             say=click.echo if processes.rank == 0 else lambda _: None,
         )
-    finally:
-        part()
 
 
-def _options(run: dict[str, Any], processes: Any, **asked: Any) -> EvalOptions:
+def _options(files: ModelFiles, processes: Processes, **asked: Any) -> EvalOptions:
     """Fill in what was not given from the options of the run that the model comes from."""
     from phi3v_train.evaluate import EvalOptions
+    from phi3v_train.inference import resolve_num_crops
     from phi3v_train.runtime import default_workers
 
-    asked["data_dir"] = asked["data_dir"] or [Path(path) for path in run.get("data_dir", ())]
+    run = files.run
     if not asked["data_dir"]:
-        raise click.UsageError("--data_dir is missing: give the dataset's folder, or a JSONL file")
-    if asked["images_dir"] is None and "images_dir" in run:
-        asked["images_dir"] = Path(run["images_dir"])
+        asked["data_dir"] = _data_of(run)
+        asked["images_dir"] = asked["images_dir"] or (Path(run["images_dir"]) if "images_dir" in run else None)
     asked["split"] = asked["split"] or run.get("eval_split", "val")
-    asked["num_crops"] = asked["num_crops"] or run.get("num_crops", 16)
+    asked["num_crops"] = resolve_num_crops(files, asked["num_crops"])
     if asked["num_workers"] is None:
         asked["num_workers"] = default_workers(processes)
     return EvalOptions(**asked)
+
+
+def _data_of(run: dict[str, Any]) -> list[Path]:
+    """Return the data that a run was trained on.
+
+    Raises:
+        UsageError: It is not known, or not there.
+    """
+    paths = [Path(path) for path in run.get("data_dir", ())]
+    if not paths:
+        raise UsageError("--data_dir is missing: give the dataset's folder, or a JSONL file")
+    for path in paths:  # taken from where the training was started
+        if not path.exists():
+            raise UsageError(f"the run's --data_dir {path} is not here: give --data_dir")
+    return paths

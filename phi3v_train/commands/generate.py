@@ -39,7 +39,9 @@ __all__ = ["generate"]
     help="Above 0 words are drawn at random, the more freely the higher; at 0 the likeliest is taken.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the draws.")
-@click.option("--num_crops", type=click.IntRange(1, 64), help="Most crops of an image; default: the run's, else 16.")
+@click.option(
+    "--num_crops", type=click.IntRange(1, 64), help="Most crops of an image; default: the run's, else the checkpoint's."
+)
 @model_flags
 def generate(
     model: str,
@@ -74,7 +76,8 @@ def generate(
     import phi3v_train.model  # noqa: F401  # which says how to install what is missing
     from phi3v_train.generate import Sampling
     from phi3v_train.generate import generate as answer_aloud
-    from phi3v_train.inference import InferenceOptions, find_model
+    from phi3v_train.inference import InferenceOptions
+    from phi3v_train.model_files import find_model
     from phi3v_train.quiet import quieten
 
     quieten()

@@ -16,12 +16,13 @@ from safetensors.torch import load_file
 from phi3v_data.errors import CannotRun, UsageError
 from phi3v_train import merge as merging
 from phi3v_train.base_weights import write_base
-from phi3v_train.inference import InferenceOptions, find_model, load_model
+from phi3v_train.inference import InferenceOptions, load_model
 from phi3v_train.merge import merge_adapter
 from phi3v_train.methods import four_bits
 from phi3v_train.methods import load_model as load_to_train
 from phi3v_train.model import Phi3VForCausalLM, Phi3VProcessor
 from phi3v_train.model.tiny import write_tiny
+from phi3v_train.model_files import find_model
 from tests.helpers import run_python, snapshot
 from tests.phi3v_train.runs import batch, options, runtime
 

@@ -10,7 +10,7 @@ from phi3v_data.errors import CannotRun, UsageError
 from phi3v_train.options import TrainOptions
 from phi3v_train.plan import identify
 from phi3v_train.runtime import Processes, Runtime
-from phi3v_train.settings import gather_options, load_config, save_config, with_preset
+from phi3v_train.settings import gather_options, read_config_file, save_config, with_preset
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def test_a_saved_file_gives_the_same_options(tmp_path: Path) -> None:
     options, _ = gather_options(flags)
     save_config(options, tmp_path / "run.toml")
     assert gather_options({}, tmp_path / "run.toml")[0] == options
-    assert "eval_steps" not in load_config(tmp_path / "run.toml")
+    assert "eval_steps" not in read_config_file(tmp_path / "run.toml")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_file_with_faults(tmp_path: Path, text: str, error: type[Exception], s
     with pytest.raises(error, match=says):
         gather_options({"data_dir": "data"}, config)
     with pytest.raises(CannotRun, match=r"nothing\.toml cannot be read: No such file"):
-        load_config(tmp_path / "nothing.toml")
+        read_config_file(tmp_path / "nothing.toml")
 
 
 def test_a_preset_fills_in_what_was_not_given() -> None:

@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 
 from phi3v_data.manifest.renew import renew_manifest
 from tests.helpers import snapshot
@@ -79,7 +80,7 @@ def test_a_result_holds_every_prediction_and_what_it_is_of(alone: bytes, asked: 
     assert found["setting"]["model"] == str(tiny)
 
 
-@pytest.mark.parametrize(("count", "batch_size"), [(3, 2), (2, 4)])
+@pytest.mark.parametrize(("count", "batch_size"), [(3, 2), (3, 4)])
 def test_any_number_of_processes_ask_each_question_once(
     commands: Commands,
     evaluation: Callable[..., list[str]],
@@ -102,22 +103,62 @@ def test_any_number_of_processes_ask_each_question_once(
 def test_an_evaluation_goes_on_where_it_was_killed(
     commands: Commands, evaluation: Callable[..., list[str]], tiny: Path, tmp_path: Path, alone: bytes
 ) -> None:
-    command = evaluation(tiny, output_dir=tmp_path, batch_size_per_gpu=1, max_new_tokens=6)
+    command = evaluation(tiny, output_dir=tmp_path, batch_size_per_gpu=1)
     kept = tmp_path / "eval.json.partial-0"
     run = commands.start(*command)
-    run.until(lambda: kept.exists() and kept.read_bytes().count(b"\n") > 2).send(signal.SIGKILL).wait(-signal.SIGKILL)
+    run.until(lambda: kept.exists() and kept.read_bytes().count(b"\n") > 1).send(signal.SIGKILL).wait(-signal.SIGKILL)
     answered = kept.read_bytes().count(b"\n") - 1
     with kept.open("ab") as file:
-        file.write(b'[6, "cut in the mid')
-    if answered < QUESTIONS:
-        assert f"Answering {QUESTIONS - answered} of {QUESTIONS} questions" in commands.run(*command).stdout
-    else:
-        commands.run(*command)
+        file.write(b'["00", "cut in the mid')
+    assert f"Answering {QUESTIONS - answered} of {QUESTIONS} questions" in commands.run(*command).stdout
     assert (tmp_path / "eval.json").read_bytes() == alone
     assert not list(tmp_path.glob("*.partial-*"))
     assert "Answering" not in commands.run(*command).stdout
-    changed = commands.run(*evaluation(tiny, output_dir=tmp_path, max_new_tokens=5)).stdout
-    assert f"Answering {QUESTIONS} of {QUESTIONS} questions" in changed
+
+
+def test_a_result_is_not_lost_to_another(
+    commands: Commands, evaluation: Callable[..., list[str]], tiny: Path, tmp_path: Path
+) -> None:
+    commands.run(*evaluation(tiny, limit=3, output_dir=tmp_path))
+    more = commands.run(*evaluation(tiny, output_dir=tmp_path)).stdout
+    assert f"Answering {QUESTIONS - 3} of {QUESTIONS} questions" in more
+    kept = (tmp_path / "eval.json").read_bytes()
+    for changes, of in (({"limit": 3}, "to other questions"), ({"max_new_tokens": 5}, "of another model")):
+        refused = sentence(commands.run(*evaluation(tiny, output_dir=tmp_path, **changes), code=2))
+        assert of in refused and "--overwrite to replace it" in refused
+        assert (tmp_path / "eval.json").read_bytes() == kept
+    commands.run(*evaluation(tiny, output_dir=tmp_path, limit=3, overwrite=True))
+    assert result(tmp_path)["questions"] == 3
+
+
+def test_an_image_that_has_changed_is_asked_about_again(
+    commands: Commands, evaluation: Callable[..., list[str]], tiny: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    write_split(folder, "test", [record("text"), record("image", turn("What?", "A.", ("64x48.png",)))])
+    commands.run(*evaluation(tiny, data_dir=folder, output_dir=tmp_path))
+    Image.new("RGB", (64, 48), "red").save(folder / "images" / "64x48.png")
+    again = commands.run(*evaluation(tiny, data_dir=folder, output_dir=tmp_path, overwrite=True)).stdout
+    assert "Answering 1 of 2 questions" in again
+
+
+def test_equal_questions_are_answered_once_and_counted_each(
+    commands: Commands, evaluation: Callable[..., list[str]], tiny: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    write_split(tmp_path / "data", "test", [record("one"), record("two")])
+    said = commands.run(*evaluation(tiny, data_dir=tmp_path / "data", output_dir=tmp_path)).stdout
+    assert "Answering 1 of 2 questions" in said and result(tmp_path)["questions"] == 2
+
+
+def test_two_at_once_do_not_meet(
+    commands: Commands, evaluation: Callable[..., list[str]], tiny: Path, tmp_path: Path
+) -> None:
+    first = commands.start(*evaluation(tiny, output_dir=tmp_path, batch_size_per_gpu=1, max_new_tokens=60))
+    first.until((tmp_path / "eval.json.partial-0").exists)
+    second = commands.run(*evaluation(tiny, output_dir=tmp_path), code=3)
+    assert "a run is at work in" in sentence(second)
+    first.wait()
 
 
 def test_an_interruption_says_what_is_kept(
@@ -169,7 +210,7 @@ def test_classes_are_told_apart(
 ) -> None:
     said = commands.run(*evaluation(tiny, split="classes", output_dir=tmp_path)).stdout
     assert [(each["name"], each["count"]) for each in result(tmp_path)["classes"]] == [("Down", 3), ("Up", 3)]
-    assert "most often taken for" in said and "6 answers were cut at --max_new_tokens 6" in said
+    assert "most often taken for" in said and "Answers cut at --max_new_tokens 6: 6; give more" in said
 
 
 def test_several_answers_are_scored_by_similarity(
@@ -196,6 +237,7 @@ def test_a_limit_takes_questions_from_everywhere(
         ({"split": "night"}, 3, "has no split 'night'"),
         ({"metric": "anls"}, 2, "--metric anls gives part of a point for a word spelt almost like the right one"),
         ({"max_new_tokens": 131_060}, 3, "made_test.jsonl:1: the prompt takes"),
+        ({"max_new_tokens": 200_000}, 2, "--max_new_tokens leaves -68,928 tokens for the question: give fewer"),
         ({"base": "elsewhere"}, 2, "is no adapter, so it has no --base"),
         ({"data_dir": "nowhere"}, 3, "there is no dataset at nowhere"),
     ],
@@ -219,9 +261,26 @@ def test_an_image_that_breaks_ends_it_with_its_place(
 ) -> None:
     folder = tmp_path / "data"
     write_split(folder, "test", [record("good"), record("bad", turn("What?", "A.", ("64x48.png",)))])
-    image = folder / "images" / "64x48.png"
-    data = bytearray(image.read_bytes())
-    data[len(data) // 2] ^= 0xFF  # the header and the end are sound
-    image.write_bytes(data)
+    spoil(folder / "images" / "64x48.png")
     run = commands.run(*evaluation(tiny, data_dir=folder, output_dir=tmp_path), code=3)
     assert "made_test.jsonl:2" in sentence(run) and "what is answered is kept" in sentence(run)
+
+
+def test_what_one_process_meets_all_of_them_end_with(
+    commands: Commands, evaluation: Callable[..., list[str]], tiny: Path, tmp_path: Path
+) -> None:
+    """The image that breaks is in the share of the second process."""
+    folder = tmp_path / "data"
+    records = [record("long", turn("Why? " * 200, "So.")), record("bad", turn("What?", "A.", ("64x48.png",)))]
+    write_split(folder, "test", records)
+    spoil(folder / "images" / "64x48.png")
+    pair = commands.start_together(2, *evaluation(tiny, data_dir=folder, output_dir=tmp_path, batch_size_per_gpu=1))
+    for run in pair:
+        assert "made_test.jsonl:2" in run.wait(3).stderr
+
+
+def spoil(image: Path) -> None:
+    """Break an image inside, where neither its header nor its end tells."""
+    data = bytearray(image.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    image.write_bytes(data)
