@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
+from phi3v_data.errors import CannotRun
+from phi3v_train.pretrained import weight_files
 from phi3v_train.soundness import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["ADAPTER_WEIGHTS", "BASE_FILE", "fingerprint", "identify_weights", "is_another_base", "write_base"]
 
@@ -51,12 +53,22 @@ def fingerprint(name: str) -> str | None:
     on the precision or the number of files that the same weights are kept in.
 
     Args:
-        name: A folder, or a name on the hub that was loaded before.
+        name: A folder, or a name on the hub, from which the weights are fetched unless they are here.
 
     Returns:
         64 hexadecimal digits; None for a checkpoint without safetensors.
+
+    Raises:
+        CannotRun: They cannot be fetched or read.
     """
-    tensors = {key: file for file in _weight_files(name) for key in _keys(file)}
+    try:
+        return _fingerprint(name)
+    except SafetensorError as error:
+        raise CannotRun(f"the weights of {name} cannot be read: {error}") from error
+
+
+def _fingerprint(name: str) -> str | None:
+    tensors = {key: file for file in weight_files(name) for key in _keys(file)}
     digest = hashlib.sha256()
     for key, file in sorted(tensors.items()):
         with safe_open(file, "pt") as opened:
@@ -70,14 +82,6 @@ def identify_weights(name: str, adapter: Path | None) -> str | None:
     """Return what tells a checkpoint's weights, with those of an adapter on them, from others; None if unknown."""
     base = fingerprint(name)
     return base if adapter is None else f"{base}+{sha256_of(adapter / ADAPTER_WEIGHTS)}"
-
-
-def _weight_files(name: str) -> list[Path]:
-    if not Path(name).is_dir():
-        from huggingface_hub import snapshot_download
-
-        name = snapshot_download(name, allow_patterns="*.safetensors", local_files_only=True)
-    return sorted(Path(name).glob("*.safetensors"))
 
 
 def _keys(file: Path) -> Iterator[str]:

@@ -14,6 +14,7 @@ from phi3v_data.fs import FolderHeld, hold_folder
 from phi3v_data.reader import Dataset
 from phi3v_train.eval_report import describe_change, describe_classes, describe_evaluation
 from phi3v_train.evaluate import evaluate
+from phi3v_train.inference import refuse_another_base
 from phi3v_train.model_files import is_run
 from phi3v_train.soundness import check_sound
 from phi3v_train.together import on_main
@@ -76,7 +77,7 @@ def evaluate_stages(
     Raises:
         Phi3VError: As `evaluate`.
     """
-    on_main(lambda: _check_data(options))
+    on_main(lambda: _check(stages, options))
     results: dict[str, Evaluation] = {}
     with ExitStack() as held:
         on_main(lambda: held.enter_context(_hold(output_dir)))
@@ -103,7 +104,11 @@ def _hold(output_dir: Path) -> Iterator[None]:
         raise CannotRun(explain_write_error(error, output_dir)) from error
 
 
-def _check_data(options: EvalOptions) -> None:
+def _check(stages: dict[str, ModelFiles], options: EvalOptions) -> None:
+    """Find out before the first answer what would end the last one."""
+    for files in stages.values():
+        if files.adapter is not None:
+            refuse_another_base(files.adapter, files.base)
     for path in options.data_dir:
         Dataset(path)  # which must be there
         for line in check_sound(path, options.images_dir):

@@ -109,12 +109,11 @@ def evaluate(
         [question.answers for question in questions],
         lists=any(question.is_listed for question in questions),
     )
-    asked_first = {question.key: number for number, question in reversed(list(enumerate(questions)))}
-    missing = [number for key, number in asked_first.items() if key not in answers]
-    if missing:
-        say(f"Answering {len(missing):,} of {len(questions):,} questions: {files.folder}, {inference.describe()}.")
+    new = {question.key: number for number, question in enumerate(questions) if question.key not in answers}
+    if new:
+        say(f"Answering {len(new):,} of {len(questions):,} questions: {files.folder}, {inference.describe()}.")
         asking = Asking(files, inference, options, sources, questions, processor, encoder)
-        answers |= ask(asking, missing, out, setting, answers, processes)
+        answers |= ask(asking, list(new.values()), out, setting, answers, processes)
     evaluation = score(questions, answers, metric, setting)
     on_main(lambda: _write(out, evaluation))
     return evaluation

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from huggingface_hub import snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HFValidationError,
@@ -24,7 +25,7 @@ from phi3v_train.model import Phi3VConfig, Phi3VForCausalLM, Phi3VProcessor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["load_config", "load_processor", "load_weights"]
+__all__ = ["load_config", "load_processor", "load_weights", "weight_files"]
 
 
 def load_config(name: str) -> Phi3VConfig:
@@ -72,6 +73,22 @@ def load_weights(name: str, **options: Any) -> Phi3VForCausalLM:
     if missing := sorted(found["missing_keys"]):
         raise CannotRun(f"{name}: {_some(missing)} missing in the checkpoint's files: download it again")
     return model
+
+
+def weight_files(name: str) -> list[Path]:
+    """Return a checkpoint's files of safetensors; those on the hub are fetched unless they are here already.
+
+    Args:
+        name: A folder, or a name on the hub.
+
+    Raises:
+        CannotRun: There is no such checkpoint, or it cannot be fetched.
+    """
+    folder = Path(name)
+    if not folder.is_dir():
+        with _one_sentence(name):
+            folder = Path(snapshot_download(name, allow_patterns="*.safetensors"))
+    return sorted(folder.glob("*.safetensors"))
 
 
 def load_processor(name: str, num_crops: int | None) -> Phi3VProcessor:

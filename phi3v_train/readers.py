@@ -15,6 +15,7 @@ from phi3v_train.interruption import Interruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import TracebackType
 
     from torch.utils.data import DataLoader
 
@@ -63,6 +64,7 @@ def obey_parent_alone(begin: Callable[[int], None] | None, number: int) -> None:
     else:  # macOS does not tell who sent it
         signal.pthread_sigmask(signal.SIG_UNBLOCK, Interruption.signals)
     multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end_loudly)  # type: ignore[attr-defined]
+    sys.excepthook = _report
     if begin is not None:
         begin(number)
 
@@ -72,6 +74,12 @@ def _end_loudly(error: BaseException, batch: object) -> NoReturn:
     sys.stderr.write(f"a process that reads data cannot share a batch: {error}\n")
     sys.stderr.flush()
     os._exit(1)
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show what happened, unless it is that the process that takes batches has left in the middle of one."""
+    if not isinstance(error, EOFError | ConnectionError):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _wait_for_parent() -> None:
