@@ -315,7 +315,7 @@ class TestProcess:
         limits = {"RLIMIT_AS": commands.address_space + 10**9}
         flags = ["--attention", "eager", *with_images(pictures)]
         command = commands.start("generate", str(model), "x" * 20_000, *flags, limits=limits).wait(3)
-        assert command.stderr == "Error: out of memory: give --num_crops 8 or --quantization nf4\n"
+        assert command.stderr == "Error: out of memory: give --num_crops 2 or --quantization nf4\n"
         assert command.stdout == ""
 
     def test_a_bad_image_is_refused_without_torch(self, tmp_path: Path) -> None:
