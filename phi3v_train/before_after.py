@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import gc
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal
 
 import click
 import torch
 
-from phi3v_data.errors import CannotRun
-from phi3v_data.fs import FolderHeld, hold_folder
 from phi3v_data.reader import Dataset
 from phi3v_train.eval_report import describe_change, describe_classes, describe_evaluation
 from phi3v_train.evaluate import evaluate
+from phi3v_train.holding import hold_output
 from phi3v_train.inference import refuse_another_base
 from phi3v_train.model_files import is_run
 from phi3v_train.soundness import check_sound
 from phi3v_train.together import on_main
-from phi3v_train.write_errors import explain_write_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from phi3v_train.evaluate import EvalOptions
@@ -80,7 +78,7 @@ def evaluate_stages(
     on_main(lambda: _check(stages, options))
     results: dict[str, Evaluation] = {}
     with ExitStack() as held:
-        on_main(lambda: held.enter_context(_hold(output_dir)))
+        on_main(lambda: held.enter_context(hold_output(output_dir)))
         for name, files in stages.items():
             out = output_dir / name
             results[name] = evaluate(files, inference, options, out=out, processes=processes, say=say)
@@ -90,18 +88,6 @@ def evaluate_stages(
     if before:
         say(describe_change(before[0], last))
     say(describe_classes(last))
-
-
-@contextmanager
-def _hold(output_dir: Path) -> Iterator[None]:
-    """Keep a second evaluation out of the folder."""
-    try:
-        with hold_folder(output_dir, without_locks=True):
-            yield
-    except FolderHeld as error:
-        raise CannotRun(f"a run is at work in {output_dir}: wait for it, or give another --output_dir") from error
-    except OSError as error:
-        raise CannotRun(explain_write_error(error, output_dir)) from error
 
 
 def _check(stages: dict[str, ModelFiles], options: EvalOptions) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shlex
 import signal
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 from transformers import PrinterCallback, set_seed
 
 from phi3v_data.errors import CannotRun, DataError
-from phi3v_data.fs import FolderHeld, hold_folder
 from phi3v_train.checkpoints import (
     checkpoint_folder,
     read_checkpoint,
@@ -21,6 +20,7 @@ from phi3v_train.collate import Collator
 from phi3v_train.encode import Encoder
 from phi3v_train.final import is_finished, write_final
 from phi3v_train.flow import FlowControl
+from phi3v_train.holding import hold_output
 from phi3v_train.interruption import Interruption
 from phi3v_train.memory import skeleton
 from phi3v_train.methods import load_model
@@ -34,8 +34,7 @@ from phi3v_train.together import as_one, on_main
 from phi3v_train.trainer import Phi3VTrainer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from torch import nn
     from transformers import TrainerCallback
@@ -74,21 +73,11 @@ def _train(options: TrainOptions, given: frozenset[str]) -> None:
         say(f"Finished before, at step {run.final.step}: {run.final.folder} is there, nothing is to do.")
         return
     with ExitStack() as held:
-        on_main(lambda: held.enter_context(_hold(run.options.output_dir)))
+        on_main(lambda: held.enter_context(hold_output(run.options.output_dir)))
         if run.checkpoint is None or run.checkpoint.step < run.plan.steps:
             _train_steps(run, say)
         if not run.options.dry_run:
             _finish(run, say)
-
-
-@contextmanager
-def _hold(output_dir: Path) -> Iterator[None]:
-    """Keep a second run out of the folder."""
-    try:
-        with hold_folder(output_dir, without_locks=True):
-            yield
-    except FolderHeld as error:
-        raise CannotRun(f"another run is at work in {output_dir}: wait for it, or give another --output_dir") from error
 
 
 def _silent(text: str) -> None:

@@ -157,7 +157,7 @@ def test_two_at_once_do_not_meet(
     first = commands.start(*evaluation(tiny, output_dir=tmp_path, batch_size_per_gpu=1, max_new_tokens=60))
     first.until((tmp_path / "eval.json.partial-0").exists)
     second = commands.run(*evaluation(tiny, output_dir=tmp_path), code=3)
-    assert "a run is at work in" in sentence(second)
+    assert "another run is at work in" in sentence(second)
     first.wait()
 
 
