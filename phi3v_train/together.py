@@ -19,11 +19,8 @@ if TYPE_CHECKING:
 __all__ = [
     "as_one",
     "first_said",
-    "gathered",
-    "is_lost_contact",
     "meet",
     "on_main",
-    "part",
     "shared",
     "speak_in_turn",
     "wait_for_all",
@@ -67,7 +64,7 @@ def on_main(work: Callable[[], T]) -> T:
 
 def first_said(sentences: Sequence[str]) -> str:
     """Return the first sentence that any process has; one of them has one."""
-    return next(sentence for said in gathered(list(sentences)) for sentence in said)
+    return next(sentence for said in _gathered(list(sentences)) for sentence in said)
 
 
 def shared(work: Callable[[], T]) -> list[T]:
@@ -82,13 +79,13 @@ def shared(work: Callable[[], T]) -> list[T]:
         own = work()
     except Phi3VError as error:
         fault = error
-    results = gathered((own, str(fault) if fault else None))
+    results = _gathered((own, str(fault) if fault else None))
     if sentences := [sentence for _, sentence in results if sentence is not None]:
         raise CannotRun(sentences[0]) from fault
     return [result for result, _ in results]  # type: ignore[misc]
 
 
-def gathered(own: T) -> list[T]:
+def _gathered(own: T) -> list[T]:
     """Return what each process brings, by rank, to all of them, however long some take."""
     from torch import distributed
 
@@ -115,7 +112,7 @@ def wait_for_all() -> None:
         distributed.barrier(group=_patient_group())
 
 
-def part() -> None:
+def _part() -> None:
     """End what `on_main` and the loop have begun among the processes."""
     from torch import distributed
 
@@ -169,14 +166,14 @@ def as_one() -> Iterator[None]:
                 "a process that reads data has ended, most likely for want of memory: give --num_workers 0, or more "
                 "shared memory (/dev/shm)"
             ) from error
-        if not is_lost_contact(error):
+        if not _is_lost_contact(error):
             raise
         raise CannotRun("another process of this run has ended, and its own lines say why") from error
     finally:
-        part()
+        _part()
 
 
-def is_lost_contact(error: BaseException) -> bool:
+def _is_lost_contact(error: BaseException) -> bool:
     """Tell whether a process could not reach another one, which has ended and said why."""
     from torch import distributed
 
