@@ -67,6 +67,18 @@ def model(models: Callable[[int], Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
+def endless_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a checkpoint that speaks until it is stopped: it rates every special token 0, and some word higher."""
+    folder = tmp_path_factory.mktemp("endless") / "model"
+    model = write_tiny(folder)
+    special = list(tiny_tokenizer().added_tokens_decoder)
+    with torch.no_grad():
+        model.lm_head.weight[special] = 0
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     files = [tmp_path_factory.mktemp("pictures") / name for name in ("150x100.png", "100x150.png")]
     for file in files:
@@ -297,14 +309,15 @@ class TestStream:
 class TestProcess:
     """What only a process of its own shows."""
 
-    def test_interrupted(self, commands: Commands, model: Path) -> None:
-        command = commands.start("generate", str(model), QUESTION, "--max_new_tokens", "100000")
+    def test_interrupted(self, commands: Commands, endless_model: Path) -> None:
+        command = commands.start("generate", str(endless_model), QUESTION, "--max_new_tokens", "100000")
         command.until(lambda: len(command.stdout) > 3).send(signal.SIGINT).wait(130)
         assert command.stdout.endswith("\n") and command.stdout.strip()
         assert command.stderr == "Interrupted.\n"
 
-    def test_without_a_reader(self, model: Path) -> None:
-        command = [sys.executable, "-m", "phi3v_train", "generate", model, QUESTION, "--max_new_tokens", "100000"]
+    def test_without_a_reader(self, endless_model: Path) -> None:
+        generate = ["generate", str(endless_model), QUESTION, "--max_new_tokens", "100000"]
+        command = [sys.executable, "-m", "phi3v_train", *generate]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout is not None and process.stderr is not None
             assert process.stdout.read(1)
