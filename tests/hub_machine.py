@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import Any, Self
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["Machine", "Runner"]
+__all__ = ["Machine", "Runner", "content", "facts"]
 
 WORKER = """\
 import contextlib, dataclasses, importlib, json, os, sys, tempfile, time
@@ -33,10 +31,10 @@ def run(job):
         del os.environ[name]
     os.environ.update(job["env"])
     time.sleep = short
-    default = sources.HubFile(**job["default"]) if job["default"] else None
-    cache, lines = Path(job["cache"]), []
+    default, lines = sources.HubFile(**job["default"]), []
+    options = {"default": default, "patterns": job["patterns"], "cache_dir": Path(job["cache"])}
     try:
-        opened = sources.open_source(job["spec"], default=default, cache_dir=cache, on_status=lines.append)
+        opened = sources.open_source(job["spec"], **options, on_status=lines.append)
         result = dataclasses.asdict(opened)
     except Phi3VError as error:
         result = {"error": str(error), "kind": type(error).__name__}
@@ -83,10 +81,22 @@ class Runner:
         return result
 
 
-class Machine:
-    """A user's machine: its own caches, and one process for each run."""
+def content(result: dict[str, Any]) -> dict[str, bytes]:
+    """Return the files below the root of an outcome, by name."""
+    root = Path(result["root"])
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
-    def __init__(self, folder: Path, url: str, runner: Runner) -> None:
+
+def facts(result: dict[str, Any]) -> dict[str, Any]:
+    """Return an outcome without what was said and waited on the way."""
+    return {key: value for key, value in result.items() if key not in ("lines", "asked")}
+
+
+class Machine:
+    """A user's machine: its own caches, and one process for each run of a converter with these patterns."""
+
+    def __init__(self, folder: Path, url: str, runner: Runner, *patterns: str) -> None:
+        self.patterns = patterns
         self.cache = folder / "cache"
         self.hub_cache = folder / "hf" / "hub"
         self.url = url
@@ -104,7 +114,8 @@ class Machine:
         }
         job = {
             "spec": spec,
-            "default": default or {"repo": "o/n", "filename": "data.tar.gz"},
+            "default": default or {"repo": "o/n", "filename": None if self.patterns else "data.tar.gz"},
+            "patterns": self.patterns,
             "cache": str(self.cache),
             "env": settings | {"HF_ENDPOINT": self.url} | env,
         }

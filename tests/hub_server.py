@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 __all__ = ["Fault", "HubServer", "Repo", "Request", "git_hash"]
@@ -39,6 +40,7 @@ class Repo:
         tags: ETag by file name, where it is not to be the true one.
         large: Whether tags are SHA-256, as for large files, or Git's hash.
         elsewhere: Whether files are served from another host, as large files are.
+        revisions: What else there is, by branch or commit.
     """
 
     files: dict[str, bytes]
@@ -49,6 +51,14 @@ class Repo:
     tags: dict[str, str] = field(default_factory=dict)
     large: bool = True
     elsewhere: bool = False
+    revisions: dict[str, Repo] = field(default_factory=dict)
+
+    def at(self, revision: str) -> Repo | None:
+        """Return the repository as a branch or commit has it."""
+        if revision in (*self.branches, self.commit):
+            return self
+        commits = {repo.commit: repo for repo in self.revisions.values()}
+        return self.revisions.get(revision) or commits.get(revision)
 
     def tag(self, name: str) -> str:
         """Return a file's ETag, without quotes."""
@@ -66,6 +76,7 @@ class Fault:
         status: Answer with this status instead.
         headers: Further headers of that answer.
         cut_after: Send so many bytes of the body, then close the connection.
+        before: Called before the request is answered.
     """
 
     method: str
@@ -73,6 +84,7 @@ class Fault:
     status: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
     cut_after: int | None = None
+    before: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,34 +143,38 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             self._answer()
 
         def _answer(self) -> None:
-            path = unquote(urlsplit(self.path).path)
+            quoted = urlsplit(self.path).path
+            path = unquote(quoted)
             hub.requests.append(Request(self.command, path, self.headers.get("Range")))
             fault = hub.take_fault(self.command, path)
+            if fault and fault.before:
+                fault.before()
             if fault and fault.status:
                 return self._send(fault.status, dict(fault.headers))
             for pattern, answer in ((_RESOLVE, self._file), (_INFO, self._info)):
-                if match := pattern.fullmatch(path.removeprefix("/elsewhere")):
-                    return answer(match, fault)
+                # A revision's own slashes are quoted, so they do not end it.
+                if match := pattern.fullmatch(quoted.removeprefix("/elsewhere")):
+                    return answer({key: unquote(value) for key, value in match.groupdict().items()}, fault)
             return self._send(404)
 
-        def _repo(self, match: re.Match[str]) -> Repo | None:
-            repo = hub.repos.get(match["repo"])
+        def _repo(self, wanted: dict[str, str]) -> Repo | None:
+            repo = hub.repos.get(wanted["repo"])
             if repo is None:
                 self._send(404, {"X-Error-Code": "RepoNotFound"})
-            elif match["revision"] not in (*repo.branches, repo.commit):
+            elif (found := repo.at(wanted["revision"])) is None:
                 self._send(404, {"X-Error-Code": "RevisionNotFound"})
             else:
-                return repo
+                return found
             return None
 
-        def _info(self, match: re.Match[str], _fault: Fault | None) -> None:
-            if repo := self._repo(match):
+        def _info(self, wanted: dict[str, str], _fault: Fault | None) -> None:
+            if repo := self._repo(wanted):
                 siblings = [{"rfilename": name} for name in repo.files]
-                info = {"id": match["repo"], "sha": repo.commit, "siblings": siblings, "cardData": repo.card}
+                info = {"id": wanted["repo"], "sha": repo.commit, "siblings": siblings, "cardData": repo.card}
                 self._send(200, {"Content-Type": "application/json"}, json.dumps(info).encode())
 
-        def _file(self, match: re.Match[str], fault: Fault | None) -> None:
-            repo, name = self._repo(match), match["file"]
+        def _file(self, wanted: dict[str, str], fault: Fault | None) -> None:
+            repo, name = self._repo(wanted), wanted["file"]
             if repo is None:
                 return None
             if repo.refusal:

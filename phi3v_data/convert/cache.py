@@ -1,4 +1,4 @@
-"""The cache of unpacked archives: only complete trees are taken, whatever was killed and whoever runs."""
+"""The cache of unpacked archives and linked files: only what is complete is taken, whatever was killed."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _ARCHIVES = "archives-1"
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """An archive's complete unpacked content.
+    """An archive's complete unpacked content, or links to files that are kept elsewhere.
 
     Args:
-        root: The folder that holds the members.
-        sha256: Of the archive, in hex.
+        root: The folder that holds the members or links.
+        sha256: Of the archive, in hex; None for links.
         unsafe: The members that were not unpacked, sorted and escaped.
     """
 
@@ -56,18 +56,25 @@ def find(cache: Path, key: str) -> Tree | None:
     note = _read_json(entry / "entry.json")
     if not isinstance(note, dict) or not (entry / "data").is_dir():
         return None
-    return Tree(entry / "data", note["sha256"], tuple(note["unsafe"]))
+    tree = Tree(entry / "data", note["sha256"], tuple(note["unsafe"]))
+    return tree if _reaches_all(tree) else None
+
+
+def _reaches_all(tree: Tree) -> bool:
+    """Tell whether each link leads to a file: they may have been removed where they are kept."""
+    return tree.sha256 is not None or all(path.exists() for path in tree.root.rglob("*"))
 
 
 def build(
-    cache: Path, key: str, fill: Callable[[Path], tuple[str, tuple[str, ...]]], *, on_wait: Callable[[], None]
+    cache: Path, key: str, fill: Callable[[Path], tuple[str | None, tuple[str, ...]]], *, on_wait: Callable[[], None]
 ) -> Tree:
     """Return the tree under a key, made by `fill` when there is none.
 
     Args:
         cache: The cache folder; made when absent.
         key: Identity of the content; letters, digits and dashes.
-        fill: Unpacks into the empty folder it is given; returns the archive's SHA-256 and the unsafe members.
+        fill: Unpacks into the empty folder it is given and returns the archive's SHA-256 and the unsafe members, or
+            links files into it and returns None and no members.
         on_wait: Called once when another process is making the same tree, before waiting for it.
 
     Raises:
@@ -86,7 +93,7 @@ def build(
             return _make(cache, key, fill)
 
 
-def _make(cache: Path, key: str, fill: Callable[[Path], tuple[str, tuple[str, ...]]]) -> Tree:
+def _make(cache: Path, key: str, fill: Callable[[Path], tuple[str | None, tuple[str, ...]]]) -> Tree:
     """Fill a folder of a name nobody else has, then give it its own name in one step."""
     archives = cache / _ARCHIVES
     temporary = archives / f"{key}.{uuid.uuid4().hex}.tmp"
@@ -98,7 +105,7 @@ def _make(cache: Path, key: str, fill: Callable[[Path], tuple[str, tuple[str, ..
         _rename(temporary, archives / key)
         if tree := find(cache, key):
             return tree
-        raise CannotRun(f"{archives / key} is in the way of an unpacked archive: remove it")
+        raise CannotRun(f"{archives / key} is in the way of what belongs there: remove it")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

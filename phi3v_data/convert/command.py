@@ -89,7 +89,12 @@ def _run(
 ) -> None:
     if out_dir is None and not dry_run:
         raise click.UsageError("missing option --out_dir: the folder to write the dataset into")
-    opened = open_source(source, default=converter.default_source, on_status=lambda text: click.echo(text, err=True))
+    opened = open_source(
+        source,
+        default=converter.default_source,
+        patterns=converter.files,
+        on_status=lambda text: click.echo(text, err=True),
+    )
     for warning in opened.warnings:
         click.echo(f"Warning: {warning}", err=True)
     request = Request(converter, options, opened, out_dir or Path(), limit, overwrite)

@@ -29,6 +29,16 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def refuse(self, *names: str, why: str) -> None:
+        """Refuse options that would change nothing for this source, rather than ignore them.
+
+        Raises:
+            UsageError: One of them was given.
+        """
+        for name in names:
+            if name in self.model_fields_set:
+                raise UsageError(f"--{name} has no meaning for this source, for {why}: leave it out")
+
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -89,11 +99,12 @@ class RawTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """What becomes one record: its turns, and what the record carries besides."""
+    """What becomes one record: its turns, what the record carries besides, and its class, unless the source has it."""
 
     turns: Sequence[RawTurn]
     system: str | None = None
     metadata: Mapping[str, Any] | None = None
+    label: str | None = None
 
 
 class Converter(ABC, Generic[OptionsT]):
@@ -108,6 +119,9 @@ class Converter(ABC, Generic[OptionsT]):
         version: Changes whenever the same input and options give other bytes.
         options_type: The options model.
         default_source: What is converted when no `--source` is given.
+        files: Which files of a repository on the hub, or of a folder of Parquet files, this converter reads: patterns
+            for whole paths, in which `*` matches '/' too; the first that matches any is taken. Without patterns a
+            repository has to hold one archive.
         shared: JSON found while listing that every `convert` needs, such as the list of classes; the engine
             carries it to every worker.
     """
@@ -116,6 +130,7 @@ class Converter(ABC, Generic[OptionsT]):
     version: ClassVar[str]
     options_type: ClassVar[type[Options]] = Options
     default_source: ClassVar[HubFile | None] = None
+    files: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, options: OptionsT, root: Path) -> None:
         self.options = options
@@ -140,7 +155,7 @@ class Converter(ABC, Generic[OptionsT]):
 
     @classmethod
     def write_sample(cls, folder: Path) -> None:
-        """Write a small sample of the raw data this converter reads, made on the spot.
+        """Write a small sample of the raw data this converter reads, made on the spot, into a new or empty folder.
 
         Raises:
             UsageError: This converter has no sample.

@@ -1,53 +1,51 @@
-"""A dataset's archive from the hub: revision pinned to a commit, bytes checked against the hub's own hash."""
+"""A dataset's files from the hub: revision pinned to a commit, bytes checked against the hub's own hashes."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import sys
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phi3v_data.convert import cache as _cache
 from phi3v_data.convert.archive import open_archive
-from phi3v_data.convert.hub_errors import explain, retrying
+from phi3v_data.convert.hub_choose import partial_splits
+from phi3v_data.convert.hub_download import download, verify
+from phi3v_data.convert.hub_errors import explain
+from phi3v_data.convert.hub_facts import remember
 from phi3v_data.convert.hub_locate import locate
-from phi3v_data.errors import CannotRun, Phi3VError
+from phi3v_data.errors import Phi3VError
 from phi3v_data.extras import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from phi3v_data.convert.cache import Tree
-    from phi3v_data.convert.hub_locate import HubRequest, Located
+    from phi3v_data.convert.hub_choose import HubRequest
+    from phi3v_data.convert.hub_facts import Located
 
 __all__ = ["HubCopy", "fetch"]
 
 
 @dataclass(frozen=True, slots=True)
 class HubCopy:
-    """An archive of the hub, unpacked.
+    """Files of the hub at hand.
 
     Args:
-        filename: Its name in the repository.
-        commit: The commit it was taken from.
-        licence: As the dataset's card states it.
-        size: Of the archive in bytes, where the hub states it.
-        tree: Its content.
+        located: What the hub says of them.
+        tree: The content of the archive, or the files under their names in the repository.
         warnings: What a person should know.
     """
 
-    filename: str
-    commit: str
-    licence: str | None
-    size: int | None
+    located: Located
     tree: Tree
     warnings: tuple[str, ...]
 
 
 def fetch(request: HubRequest, *, cache: Path, status: Callable[[str], None]) -> HubCopy:
-    """Return an archive of the hub, downloaded, verified and unpacked the first time.
+    """Return files of the hub: downloaded and verified the first time, and an archive unpacked.
 
     Args:
         request: What to fetch.
@@ -63,77 +61,62 @@ def fetch(request: HubRequest, *, cache: Path, status: Callable[[str], None]) ->
     with _quiet(hub):
         try:
             located, warnings = locate(hub, request, cache, note, status)
-            tree = _content(hub, request, located, cache, status)
+            tree = _cache.find(cache, located.key) or _content(hub, request.repo, located, cache, status)
         except Phi3VError:
             raise
         except Exception as error:
-            raise explain(error, request.repo, request.revision, request.likely or "") from error
-    _remember(cache, note, located)
-    if not located.has_hash:
-        warnings += (f"the hub states no hash for {request.repo}/{located.filename}: it could not be verified",)
-    return HubCopy(located.filename, located.commit, located.licence, located.size, tree, warnings)
+            raise explain(error, request.repo, request.revision, request.wanted) from error
+    remember(cache, note, located)
+    return HubCopy(located, tree, warnings + _doubts(request.repo, located))
 
 
-def _remember(cache: Path, note: str, located: Located) -> None:
-    """Keep what the hub said for a run without network; a cache that needs no change may be read-only."""
-    if _cache.read_note(cache, note) != asdict(located):
-        _cache.write_note(cache, note, asdict(located))
+def _doubts(repo: str, located: Located) -> tuple[str, ...]:
+    warnings = []
+    if not located.has_hashes:
+        warnings.append(f"the hub states no hash for {repo}/{located.name}: it could not be verified")
+    if splits := partial_splits(file.name for file in located.files):
+        warnings.append(f"the hub's Parquet conversion of {repo} holds only the first part of: {', '.join(splits)}")
+    return tuple(warnings)
 
 
 def _client() -> Any:
     """Return the hub's client; it loads its parts only when they are imported by name."""
-    parts = ("huggingface_hub.constants", "huggingface_hub.utils", "huggingface_hub")
+    parts = ("huggingface_hub.constants", "huggingface_hub.errors", "huggingface_hub.utils", "huggingface_hub")
     return [require(part, extra="hub", purpose="Downloading from the hub") for part in parts][-1]
 
 
-def _content(hub: Any, request: HubRequest, located: Located, cache: Path, status: Callable[[str], None]) -> Tree:
-    if tree := _cache.find(cache, located.key):
-        return tree
-    name = f"{request.repo}/{located.filename}"
-    status(f"Downloading {name}" + (f" ({located.size / 1e6:,.0f} MB)" if located.size else ""))
-    path = Path(
-        retrying(
-            lambda: hub.hf_hub_download(request.repo, located.filename, repo_type="dataset", revision=located.commit),
-            status,
-        )
-    )
+def _content(hub: Any, repo: str, located: Located, cache: Path, status: Callable[[str], None]) -> Tree:
+    if located.pattern is not None:
+        return _linked(hub, repo, located, cache, status)
+    (file,) = located.files
+    path = download(hub, repo, located.commit, file, status)
     return open_archive(
         path,
         key=located.key,
-        name=name,
+        name=f"{repo}/{file.name}",
         cache=cache,
         status=status,
-        check=lambda: _verify(path, located, name),
+        check=lambda: verify(path, file, repo),
     )
 
 
-def _verify(path: Path, located: Located, name: str) -> str:
-    """Return the file's SHA-256 if its bytes are what the hub says they are; remove it if not.
+def _linked(hub: Any, repo: str, located: Located, cache: Path, status: Callable[[str], None]) -> Tree:
+    """Return a folder of links into the cache of the hub's client, so that nothing is stored twice."""
+    targets = {}
+    for number, file in enumerate(located.files, 1):
+        place = f"file {number} of {len(located.files)}"
+        path = download(hub, repo, located.commit, file, status, place=place)
+        verify(path, file, repo)
+        targets[file.name] = path.resolve()
 
-    The hub's tag is the SHA-256 of a large file; of a small one Git's hash, SHA-1 over a header and bytes.
-    """
-    size = path.stat().st_size
-    sha256, git = hashlib.sha256(), hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            sha256.update(chunk)
-            git.update(chunk)
-    right_size = located.size in (None, size)
-    right_hash = not located.has_hash or located.etag in (sha256.hexdigest(), git.hexdigest())
-    if right_size and right_hash:
-        return sha256.hexdigest()
-    _forget(path)
-    problem = f"{size:,} bytes of {located.size:,}" if located.size and not right_size else "another checksum"
-    raise CannotRun(f"{name} is not what the hub says it is ({problem}): the download was removed, run it again")
+    def fill(folder: Path) -> tuple[None, tuple[str, ...]]:
+        for name, target in targets.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).symlink_to(target)
+        return None, ()
 
-
-def _forget(path: Path) -> None:
-    """Remove a file from the hub's cache: the link in its snapshot, and every file behind it."""
-    while path.is_symlink():
-        target = path.parent / path.readlink()
-        path.unlink()
-        path = target
-    path.unlink(missing_ok=True)
+    name = f"{repo}/{located.name}"
+    return _cache.build(cache, located.key, fill, on_wait=lambda: status(f"Waiting for another run that links {name}"))
 
 
 @contextlib.contextmanager

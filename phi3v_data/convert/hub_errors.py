@@ -54,25 +54,25 @@ def is_unreachable(error: BaseException) -> bool:
     return _status_code(error) is None and _passes(error)
 
 
-def explain(error: Exception, repo: str, revision: str, filename: str) -> Phi3VError:
+def explain(error: Exception, repo: str, revision: str, wanted: str) -> Phi3VError:
     """Return one sentence for an error of the hub's client, with the way out.
 
     Args:
         error: What the client raised.
         repo: OWNER/NAME.
         revision: As asked for.
-        filename: The file in the repository, "" while it is not chosen.
+        wanted: The file in the repository, or what is known of it while it is not chosen.
     """
     kinds = require("huggingface_hub.errors", extra="hub", purpose="Downloading from the hub")
     error, what = _cause(error), f"the dataset {repo}"
-    absent = f"offline mode is on and {filename or 'an archive'} of {what} is not in the cache: "
+    absent = f"offline mode is on and {wanted} of {what} is not in the cache: "
     sentences = {
         kinds.GatedRepoError: f"{what} is gated: accept its terms on its page on the hub, then {_LOGIN}",
         kinds.RepositoryNotFoundError: f"the hub has no {repo}, or it is private: check it, or {_LOGIN}",
         kinds.RevisionNotFoundError: f"{what} has no revision {revision!r}: give a branch or commit after @",
         kinds.OfflineModeIsEnabled: absent + "unset HF_HUB_OFFLINE for one run",
         kinds.LocalEntryNotFoundError: absent + "unset HF_HUB_OFFLINE for one run",
-        kinds.EntryNotFoundError: f"{what} has no file {filename!r} at revision {revision!r}: check its page",
+        kinds.EntryNotFoundError: f"{what} has no file {wanted!r} at revision {revision!r}: check its page",
     }
     for (
         kind,

@@ -1,79 +1,32 @@
-"""Which file of which commit: what the hub says now, or what it said when it was last asked."""
+"""The wanted files of one commit: what the hub says of them now, or what it said when it was last asked."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phi3v_data.convert import cache as _cache
-from phi3v_data.convert.archive import SUFFIXES
+from phi3v_data.convert.hub_choose import CONVERSION, choose, explain_script
 from phi3v_data.convert.hub_errors import is_unreachable, retrying
-from phi3v_data.errors import CannotRun
+from phi3v_data.convert.hub_facts import Located, RepoFile, remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["HubRequest", "Located", "locate"]
+    from phi3v_data.convert.hub_choose import HubRequest
 
-_HASH = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+__all__ = ["locate"]
+
 _COMMIT = re.compile("[0-9a-f]{40}")
-
-
-@dataclass(frozen=True, slots=True)
-class HubRequest:
-    """What to fetch.
-
-    Args:
-        repo: OWNER/NAME of a dataset.
-        revision: Branch, tag or commit.
-        likely: Name of the archive, if one is known.
-        certain: Whether `likely` is the one to take, rather than a guess about somebody else's repository.
-    """
-
-    repo: str
-    revision: str
-    likely: str | None
-    certain: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """One file of one commit, as the hub states it.
-
-    Args:
-        filename: Its name in the repository.
-        commit: The commit.
-        etag: Its tag, without quotes: a hash of its bytes, at the hub itself.
-        size: In bytes, where stated.
-        licence: As the dataset's card states it.
-    """
-
-    filename: str
-    commit: str
-    etag: str
-    size: int | None
-    licence: str | None
-
-    @property
-    def has_hash(self) -> bool:
-        """Whether the tag is a hash the bytes can be checked against; a mirror may send anything."""
-        return _HASH.fullmatch(self.etag) is not None
-
-    @property
-    def key(self) -> str:
-        """Its name in the cache."""
-        if self.has_hash:
-            return f"hub-{self.etag}"
-        return "hub-" + hashlib.sha256(f"{self.commit}\n{self.filename}\n{self.etag}".encode()).hexdigest()
 
 
 def locate(
     hub: Any, request: HubRequest, cache: Path, note: str, status: Callable[[str], None]
 ) -> tuple[Located, tuple[str, ...]]:
-    """Return the file to take: asked from the hub, or remembered where it cannot or need not be asked.
+    """Return the files to take: asked from the hub, or remembered where it cannot or need not be asked.
 
     Args:
         hub: The hub's client.
@@ -83,12 +36,13 @@ def locate(
         status: Receives one line before each wait.
 
     Returns:
-        The file, and warnings.
+        The files, and warnings.
 
     Raises:
+        CannotRun: The repository does not hold what is wanted.
         Exception: The client's own.
     """
-    known = _remembered(cache, note)
+    known = remembered(cache, note)
     offline = hub.constants.HF_HUB_OFFLINE
     # A commit never changes, so there is nothing to ask about one that is here.
     settled = known and _COMMIT.fullmatch(request.revision) and _cache.find(cache, known.key)
@@ -97,33 +51,55 @@ def locate(
     if known and (offline or settled):
         return known, ()
     try:
-        return _ask(hub, request, status), ()
+        return _ask(hub, request, known, status), ()
     except Exception as error:
         if known is None or not is_unreachable(error):
             raise
         return known, (f"the hub cannot be reached: taking {request.repo} as of the last run, {known.commit}",)
 
 
-def _remembered(cache: Path, note: str) -> Located | None:
-    try:
-        return Located(**(_cache.read_note(cache, note) or {}))
-    except TypeError:
-        return None
-
-
-def _ask(hub: Any, request: HubRequest, status: Callable[[str], None]) -> Located:
+def _ask(hub: Any, request: HubRequest, known: Located | None, status: Callable[[str], None]) -> Located:
     info = retrying(lambda: _info(hub, request), status)
-    filename = request.likely if request.likely and request.certain else _choose(info, request)
-    # The file of the commit that was just read, though the branch moved in between.
-    revision = getattr(info, "sha", None) or request.revision
-    url = hub.hf_hub_url(request.repo, filename, repo_type="dataset", revision=revision)
-    timeout = hub.constants.HF_HUB_ETAG_TIMEOUT
-    metadata = retrying(lambda: hub.get_hf_file_metadata(url, timeout=timeout), status)
+    choice = choose((sibling.rfilename for sibling in getattr(info, "siblings", None) or ()), request)
+    if choice is None:
+        located = _ask_conversion(hub, request, known, status)
+        return replace(located, licence=located.licence or _licence(info))
+    # The files of the commit that was just read, though the branch moved in between.
+    commit = getattr(info, "sha", None)
+    if known and known.commit == commit:
+        return known
+    commit, files = _files(hub, request, commit, choice.names, status)
+    return Located(commit, _licence(info), choice.pattern, files)
+
+
+def _ask_conversion(hub: Any, request: HubRequest, known: Located | None, status: Callable[[str], None]) -> Located:
+    """Locate the files in the hub's own Parquet conversion, which it makes of the main branch."""
+    if request.pinned:
+        raise explain_script(request)
+    try:
+        return _ask(hub, replace(request, revision=CONVERSION, pinned=True), known, status)
+    except hub.errors.RevisionNotFoundError as error:
+        raise explain_script(request) from error
+
+
+def _licence(info: Any) -> str | None:
     licence = getattr(getattr(info, "card_data", None), "license", None)
     if isinstance(licence, list):
         licence = ", ".join(map(str, licence))
-    commit = metadata.commit_hash or revision
-    return Located(filename, commit, metadata.etag or "", metadata.size, str(licence) if licence else None)
+    return str(licence) if licence else None
+
+
+def _files(
+    hub: Any, request: HubRequest, commit: str | None, names: Sequence[str], status: Callable[[str], None]
+) -> tuple[str, tuple[RepoFile, ...]]:
+    """Return the commit and its files; a mirror that has not told the commit tells it with the first file."""
+    files, timeout = [], hub.constants.HF_HUB_ETAG_TIMEOUT
+    for name in names:
+        url = hub.hf_hub_url(request.repo, name, repo_type="dataset", revision=commit or request.revision)
+        metadata = retrying(partial(hub.get_hf_file_metadata, url, timeout=timeout), status)
+        commit = commit or metadata.commit_hash
+        files.append(RepoFile(name, metadata.etag or "", metadata.size))
+    return commit or request.revision, tuple(files)
 
 
 def _info(hub: Any, request: HubRequest) -> Any:
@@ -140,21 +116,8 @@ def _info(hub: Any, request: HubRequest) -> Any:
         raise
 
 
-def _choose(info: Any, request: HubRequest) -> str:
-    """Return the one archive somebody's repository can mean."""
-    files = [sibling.rfilename for sibling in getattr(info, "siblings", None) or ()]
-    archives = sorted(name for name in files if name.lower().endswith(SUFFIXES))
-    if request.likely is not None and request.likely in archives:
-        return request.likely
-    if len(archives) == 1:
-        return str(archives[0])
-    found = ", ".join(archives[:10]) + (", ..." if len(archives) > 10 else "") or "none"
-    problem = f"the dataset {request.repo} should hold exactly one archive, it holds {found}"
-    raise CannotRun(f"{problem}: download what you need and give its path or folder")
-
-
 def _downloaded_before(hub: Any, request: HubRequest) -> Located | None:
-    """Return the file as the hub's own cache holds it, fetched by other means before going offline."""
+    """Return the archive as the hub's own cache holds it, fetched by other means before going offline."""
     name = request.likely
     path = name and hub.try_to_load_from_cache(request.repo, name, revision=request.revision, repo_type="dataset")
     if not name or not isinstance(path, str):
@@ -162,4 +125,4 @@ def _downloaded_before(hub: Any, request: HubRequest) -> Located | None:
     pointer = Path(path)
     commit = pointer.parents[name.count("/")].name
     etag = pointer.readlink().name if pointer.is_symlink() else ""
-    return Located(name, commit, etag, pointer.stat().st_size, None)
+    return Located(commit, None, None, (RepoFile(name, etag, pointer.stat().st_size),))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.hub_machine import Machine, Runner
+from tests.hub_machine import Machine, Runner, content, facts
 from tests.hub_server import Fault, HubServer, Repo
 
 if TYPE_CHECKING:
@@ -53,15 +53,6 @@ def hub() -> Iterator[HubServer]:
 @pytest.fixture
 def machine(hub: HubServer, tmp_path: Path, runner: Runner) -> Machine:
     return Machine(tmp_path, hub.url, runner)
-
-
-def content(result: dict[str, Any]) -> dict[str, bytes]:
-    root = Path(result["root"])
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
-def facts(result: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in result.items() if key not in ("lines", "asked")}
 
 
 def test_download_then_from_the_cache(hub: HubServer, machine: Machine) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from phi3v_data.convert import cache, hub, hub_errors, hub_locate, sources
-from phi3v_data.convert.hub_locate import HubRequest
+from phi3v_data.convert import cache, hub, hub_choose, hub_download, hub_errors, hub_facts, hub_locate, sources
+from phi3v_data.convert.hub_choose import HubRequest
 from phi3v_data.convert.sources import HubFile, OpenedSource, open_source
 from phi3v_data.errors import UsageError
 
@@ -18,7 +18,7 @@ DEFAULT = HubFile("owner/data", "data.tar", revision="v2")
 
 def test_exported() -> None:
     assert sources.__all__ == ["HubFile", "OpenedSource", "open_source"]
-    for module in (cache, hub, hub_errors, hub_locate, sources):
+    for module in (cache, hub, hub_choose, hub_download, hub_errors, hub_facts, hub_locate, sources):
         assert set(module.__all__) <= set(vars(module))
 
 
@@ -54,13 +54,18 @@ def test_malformed_hub_names(spec: str) -> None:
     [
         (None, DEFAULT, HubRequest("owner/data", "v2", "data.tar", certain=True)),
         ("hub:owner/data", DEFAULT, HubRequest("owner/data", "v2", "data.tar", certain=True)),
-        ("hub:owner/data@main", DEFAULT, HubRequest("owner/data", "main", "data.tar", certain=True)),
+        ("hub:owner/data@main", DEFAULT, HubRequest("owner/data", "main", "data.tar", certain=True, pinned=True)),
         ("hub:other/d.a-t_a", DEFAULT, HubRequest("other/d.a-t_a", "main", "data.tar", certain=False)),
-        ("hub:other/data@refs/pr/1", None, HubRequest("other/data", "refs/pr/1", None, certain=False)),
+        ("hub:other/data@refs/pr/1", None, HubRequest("other/data", "refs/pr/1", None, certain=False, pinned=True)),
     ],
 )
 def test_hub_names(spec: str | None, default: HubFile | None, expected: HubRequest) -> None:
-    assert sources._parse_hub(spec, default) == expected
+    assert sources._parse_hub(spec, default, ()) == expected
+
+
+def test_a_default_without_a_file_goes_by_the_patterns() -> None:
+    expected = HubRequest("owner/data", "main", None, certain=True, patterns=("a/*.parquet", "*.parquet"))
+    assert sources._parse_hub(None, HubFile("owner/data"), ["a/*.parquet", "*.parquet"]) == expected
 
 
 @pytest.mark.parametrize(
