@@ -146,8 +146,12 @@ def schema(document: str) -> None:
 def sample(converter: str, folder: Path) -> None:
     """Write the small sample of raw data that CONVERTER makes on the spot into FOLDER."""
     from phi3v_data.convert.registry import load_converter
+    from phi3v_data.errors import UsageError
 
-    load_converter(converter).write_sample(folder)
+    kind = load_converter(converter)
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty: choose another folder for the sample")
+    kind.write_sample(folder)
     click.echo(f"Wrote a sample into {folder}. Next: phi3v-data convert {converter} --source {folder} --out_dir OUT")
 
 

@@ -58,14 +58,14 @@ def find_layout(root: Path, options: UCF101Options) -> Layout:
     top = _unwrap(root)
     lists = next((folder for folder in (top / _LISTS, top.parent / _LISTS) if folder.is_dir()), None)
     if any(folder.name.lower() in _SPLITS for folder in folders_in(top)):
-        _refuse_idle(options, {"fold", "val_fraction", "test_fraction", "seed"}, "it has its own splits")
+        options.refuse("fold", "val_fraction", "test_fraction", "seed", why="it has its own splits")
         base, splits = top, _read_splits(top)
     elif lists is not None:
-        _refuse_idle(options, {"test_fraction"}, "the official lists say what is test")
+        options.refuse("test_fraction", why="the official lists say what is test")
         base = _clips_beside(lists, top)
         splits = _read_official(base, lists, options)
     else:
-        _refuse_idle(options, {"fold"}, f"there is no {_LISTS}/ beside its clips")
+        options.refuse("fold", why=f"there is no {_LISTS}/ beside its clips")
         _refuse_nested_splits(top)
         base = top
         clips = [clip for folder in folders_in(top) for clip in clips_in(folder, folder.name, top)]
@@ -80,12 +80,6 @@ def find_layout(root: Path, options: UCF101Options) -> Layout:
     if options.classes is not None:
         splits = {name: _only(split, classes) for name, split in splits.items()}
     return Layout(os.path.relpath(base, root), classes, splits)
-
-
-def _refuse_idle(options: UCF101Options, names: set[str], why: str) -> None:
-    """Refuse a flag that would change nothing, rather than ignore it."""
-    for name in sorted(names & options.model_fields_set):
-        raise UsageError(f"--{name} has no meaning for this source, for {why}: leave it out")
 
 
 def _refuse_nested_splits(top: Path) -> None:

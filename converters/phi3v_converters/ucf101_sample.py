@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phi3v_data.errors import UsageError
 from phi3v_data.media.video import write_video
 
 if TYPE_CHECKING:
@@ -34,13 +33,7 @@ _SEED = 101
 
 
 def write_sample(folder: Path) -> None:
-    """Write `{train,val,test}/<Class>/v_<Class>_gNN_cMM.avi`: 120 clips, the same bytes each time.
-
-    Raises:
-        UsageError: The folder exists and is not empty.
-    """
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty: choose another folder for the sample")
+    """Write `{train,val,test}/<Class>/v_<Class>_gNN_cMM.avi`: 120 clips, the same bytes each time."""
     for split, groups in _GROUPS.items():
         for label in _CLASSES:
             (folder / split / label).mkdir(parents=True, exist_ok=True)

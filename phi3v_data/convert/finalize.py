@@ -13,7 +13,7 @@ from phi3v_data.errors import DataError
 from phi3v_data.fs import write_atomic
 from phi3v_data.layout import IMAGES, MANIFEST, REJECTS
 from phi3v_data.manifest.measure import measure_file
-from phi3v_data.media.contact_sheet import draw_contact_sheet
+from phi3v_data.media.contact_sheet import Card, draw_contact_sheet
 from phi3v_schemas import SCHEMA_VERSION, ConverterInfo, DataFile, Manifest
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["CONTACT_SHEET", "dataset_is_whole", "finalize", "part_is_whole"]
 
 CONTACT_SHEET = "contact_sheet.jpg"
-_SHEET_ROWS = 12
+_SHEET_CARDS = 12
 
 
 @dataclass
@@ -53,7 +53,7 @@ def finalize(folder: JobFolder, job: JobFile, plan: Plan) -> Manifest:
         if split.summary.records
     ]
     rejects = _write_rejects(folder, plan, splits.values())
-    sheet = draw_contact_sheet(_rows(highlights, folder.out_dir / IMAGES))
+    sheet = draw_contact_sheet(_cards(highlights, folder.out_dir / IMAGES))
     write_atomic(folder.out_dir / CONTACT_SHEET, sheet)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
@@ -132,14 +132,15 @@ def _write_rejects(folder: JobFolder, plan: Plan, splits: Iterable[_Split]) -> i
     return total
 
 
-def _rows(highlights: list[Highlight], images: Path) -> list[tuple[str, list[Path]]]:
-    """Choose the contact sheet's rows: the first records of each class, as many as there is room for."""
+def _cards(highlights: list[Highlight], images: Path) -> list[Card]:
+    """Choose the contact sheet's cards: the first records of each class, as many as there is room for."""
     by_title: dict[str, list[Highlight]] = {}
     for highlight in highlights:
         by_title.setdefault(highlight.title, []).append(highlight)
-    classes = list(by_title.values())[:_SHEET_ROWS]
-    each = min(2, max(1, _SHEET_ROWS // max(1, len(classes))))
-    return [(row.title, [images / path for path in row.images]) for rows in classes for row in rows[:each]]
+    classes = list(by_title.values())[:_SHEET_CARDS]
+    each = min(2, max(1, _SHEET_CARDS // max(1, len(classes))))
+    chosen = [card for cards in classes for card in cards[:each]]
+    return [Card(card.title, card.text, [images / path for path in card.images]) for card in chosen]
 
 
 def part_is_whole(part: Path, images: Path) -> bool:

@@ -165,14 +165,20 @@ def _list(db: sqlite3.Connection, rank: int, split: str, sources: Iterable[Sourc
             message = f"its name {fault}; rename it"
             _refuse(db, [Reject(source=source.path, split=split, code="unsafe_name", message=message)])
         else:
-            db.execute("INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?)", _row(rank, source))
+            try:
+                db.execute("INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?)", _row(rank, source))
+            except UnicodeEncodeError:  # JSON can spell what no text holds
+                message = "its text holds half of a surrogate pair, which is no character"
+                _refuse(db, [Reject(source=source.path, split=split, code="not_unicode", message=message)])
 
 
 def _refuse(db: sqlite3.Connection, rejects: Iterable[Reject]) -> None:
     for reject in rejects:
-        shown = reject.source.encode("utf-8", "backslashreplace").decode()  # a name need not be UTF-8
-        row = (shown, reject.split, reject.code, reject.message)
-        db.execute("INSERT INTO reject VALUES (?, ?, ?, ?)", row)
+        # Neither a name nor what a message quotes need be UTF-8.
+        source, message = (
+            text.encode("utf-8", "backslashreplace").decode() for text in (reject.source, reject.message)
+        )
+        db.execute("INSERT INTO reject VALUES (?, ?, ?, ?)", (source, reject.split, reject.code, message))
 
 
 def _row(rank: int, source: Source) -> tuple[Any, ...]:

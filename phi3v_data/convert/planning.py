@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from phi3v_data.convert.converter import Reject
 from phi3v_data.convert.job import JobFile
-from phi3v_data.convert.plan import write_plan
+from phi3v_data.convert.plan import Plan, write_plan
 from phi3v_data.errors import CannotRun, UsageError
 from phi3v_schemas import SourceInfo
 
@@ -70,7 +70,7 @@ def plan_job(request: Request, plan_file: Path, part_size: int | None = None) ->
     except sqlite3.OperationalError as error:
         raise CannotRun(f"the plan cannot be written to {plan_file.parent} ({error}): is there space left?") from error
     if not total:
-        raise UsageError(f"{request.converter.name} found nothing to convert in the source")
+        raise UsageError(f"{request.converter.name} found nothing to convert in the source{_first_reject(plan_file)}")
     source = SourceInfo(
         kind=request.source.kind,
         name=request.source.name,
@@ -92,6 +92,14 @@ def plan_job(request: Request, plan_file: Path, part_size: int | None = None) ->
         plan_sha256="",
     )
     return job.model_copy(update={"plan_sha256": _identity(job)})
+
+
+def _first_reject(plan_file: Path) -> str:
+    """Return the first of what was refused, which tells most about a source of which nothing is left."""
+    plan = Plan(plan_file)
+    first = next(plan.rejects(), None)
+    plan.close()
+    return f"; {first.source}: {first.message}" if first else ""
 
 
 def _identity(job: JobFile) -> str:

@@ -40,9 +40,10 @@ _MAGIC = {
 
 
 class Highlight(BaseModel):
-    """The first record of a class in a part: a row of the contact sheet."""
+    """The first record of a class, or of a source without one, in a part: a card of the contact sheet."""
 
     title: str
+    text: str
     images: list[str]
 
 
@@ -109,8 +110,14 @@ class JsonlPartWriter:
             identity = f"{planned.split}-{planned.number:010d}" + (f"-{index}" if len(examples) > 1 else "")
             lines.append(self._record(planned, identity, example, paths))
         self._write_images(list(paths.values()))
-        for record in lines:
-            self._write_record(planned, record)
+        for index, (record, example) in enumerate(zip(lines, examples, strict=True)):
+            label = planned.source.label if example.label is None else example.label
+            self._records.write(record.to_line())
+            self._summary.records += 1
+            if label is not None or index == 0:
+                self._highlight(record, label)
+            if label is not None:
+                self._classes[label] += 1
 
     def reject(self, planned: PlannedSource, code: str, message: str) -> None:
         """Write why a source gives no record."""
@@ -197,12 +204,10 @@ class JsonlPartWriter:
             self._written.append(path)
             file.write(data)
 
-    def _write_record(self, planned: PlannedSource, record: Record) -> None:
-        self._records.write(record.to_line())
-        self._summary.records += 1
-        label = planned.source.label
-        title = label if label is not None else record.id
-        if (label not in self._classes) and len(self._summary.highlights) < _HIGHLIGHTS:
-            self._summary.highlights.append(Highlight(title=title, images=record.image_paths()))
-        if label is not None:
-            self._classes[label] += 1
+    def _highlight(self, record: Record, label: str | None) -> None:
+        if label in self._classes or len(self._summary.highlights) >= _HIGHLIGHTS:
+            return
+        turn = record.conversations[0]
+        text = turn.user if turn.assistant is None else f"{turn.user} – {turn.assistant}"
+        title = record.id if label is None else label
+        self._summary.highlights.append(Highlight(title=title, text=text[-400:], images=record.image_paths()))

@@ -5,6 +5,7 @@ The end marker tells that a file was not cut short. That every byte between is s
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import warnings
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_PIXELS",
     "BadImage",
+    "DamagedImage",
     "EmptyImage",
     "ImageHeader",
     "MissingImage",
@@ -29,6 +31,7 @@ __all__ = [
     "UnreadableImage",
     "check_exists",
     "check_image",
+    "check_image_bytes",
 ]
 
 MAX_PIXELS = 89_478_485
@@ -85,6 +88,10 @@ class TooManyPixels(BadImage):
     """Decoding it would take more memory than the limit allows."""
 
 
+class DamagedImage(BadImage):
+    """Header and end are sound, and what lies between does not decode."""
+
+
 def check_exists(path: str) -> int:
     """Check that an image file is there and holds something, and return its size in bytes.
 
@@ -123,13 +130,24 @@ def check_image(path: str, *, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     size = check_exists(path)
     try:
         with open(path, "rb") as file:  # noqa: PTH123
-            header = _read_header(path, file, size)
-            if header.width * header.height > max_pixels:
-                raise TooManyPixels(path, f"is {header.width}x{header.height} pixels, over the limit of {max_pixels:,}")
-            if not _is_whole(file, header.format, size):
-                raise TruncatedImage(path, f"is cut short: its {header.format} end marker is missing")
+            return _check(path, file, size, max_pixels)
     except OSError as error:
         raise UnreadableImage(path, f"cannot be read: {error.strerror or error}") from None
+
+
+def check_image_bytes(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> ImageHeader:
+    """Check an image file's bytes, as `check_image` checks a file; `name` is what errors call it."""
+    if not data:
+        raise EmptyImage(name, "is empty (0 bytes)")
+    return _check(name, io.BytesIO(data), len(data), max_pixels)
+
+
+def _check(path: str, file: BinaryIO, size: int, max_pixels: int) -> ImageHeader:
+    header = _read_header(path, file, size)
+    if header.width * header.height > max_pixels:
+        raise TooManyPixels(path, f"is {header.width}x{header.height} pixels, over the limit of {max_pixels:,}")
+    if not _is_whole(file, header.format, size):
+        raise TruncatedImage(path, f"is cut short: its {header.format} end marker is missing")
     return header
 
 

@@ -1,0 +1,205 @@
+"""DocVQA: questions about scanned pages.
+
+An entry of `train_v1.0_withQT.json`, beside `spdocvqa_images/xnbl0037_1.png`:
+
+    {"questionId": 337, "question": "what is the date mentioned in this letter?", "question_types": ["handwritten",
+     "form"], "image": "documents/xnbl0037_1.png", "docId": 279, "ucsf_document_id": "xnbl0037",
+     "ucsf_document_page_no": "1", "answers": ["1/8/93"], "data_split": "train"}
+
+becomes
+
+    {"id": "train-0000000000", "source": "docvqa", "group": "xnbl0037", "conversations": [{
+     "images": ["train/xnbl0037_1.0.png"], "user": "what is the date mentioned in this letter?\nAnswer briefly.",
+     "assistant": "1/8/93", "answers": ["1/8/93"]}], "metadata": {"question_id": 337}}
+
+A page is a source, its questions are its records. The test split has no answers: its records are there to be evaluated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from phi3v_converters import cauldron
+from phi3v_converters.cauldron import CarvedOptions
+from phi3v_converters.docvqa_layout import Annotations, find_annotations
+from phi3v_data.convert.converter import Reject
+from phi3v_data.convert.parquet import ParquetFile, find_parquet
+from phi3v_data.convert.pictures import FilePicture, PictureConverter, Question, RowPicture
+from phi3v_data.convert.sources import HubFile
+from phi3v_data.errors import SourceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from phi3v_data.convert.converter import Source
+
+__all__ = ["DocVQA", "DocVQAOptions"]
+
+
+class DocVQAOptions(CarvedOptions):
+    """What shapes the pictures, the prompt, the target and the splits."""
+
+    prompt: str = Field(
+        default="{question}\nAnswer briefly.",
+        pattern=r"\{question\}",
+        description="The prompt; {question} becomes the question.",
+    )
+    answer: Literal["first", "random", "each"] = Field(
+        default="first",
+        description="Which accepted answer is the target in train; each makes a record of every one. "
+        "Other splits take the first.",
+    )
+    seed: int = Field(default=0, description="Seed of the carving and of --answer random.")
+
+    def refuse_carving(self) -> None:
+        """Refuse the flags of the carving where the source has its own splits."""
+        self.refuse(
+            *(["val_fraction"] if self.answer == "random" else ["val_fraction", "seed"]), why="it has its own splits"
+        )
+
+
+class DocVQA(PictureConverter[DocVQAOptions]):
+    """Scanned pages → questions with short answers."""
+
+    name: ClassVar[str] = "docvqa"
+    version: ClassVar[str] = "1"
+    options_type = DocVQAOptions
+    default_source = HubFile(repo="nielsr/docvqa_1200_examples")
+    files = ("docvqa/*.parquet", "DocVQA/*.parquet", "default/*.parquet", "data/*.parquet", "*.parquet")
+
+    def sources(self) -> Mapping[str, Iterator[Source | Reject]]:
+        """List the pages of every split, each with its questions."""
+        splits = find_parquet(self.root, self.files)
+        if not splits:
+            self.options.refuse_carving()
+            return {found.split: self._pages(found) for found in find_annotations(self.root)}
+        first = next(file for files in splits.values() for file in files)
+        file = ParquetFile(self.root / first)
+        if cauldron.is_cauldron(file):
+            self.options.refuse("answer", why="the Cauldron keeps one answer to each question")
+            return cauldron.list_cauldron(self, splits, pictures=1, question=self._told)
+        if {"image", "answers"} <= set(file.columns) and {"question", "query"} & set(file.columns):
+            self.options.refuse_carving()
+            return {split: self._rows(files, split) for split, files in splits.items()}
+        raise UsageError(f"{first} is not DocVQA: it has the columns {', '.join(file.columns)}")
+
+    def _pages(self, found: Annotations) -> Iterator[Source | Reject]:
+        """List the pages of one original file; the questions about a page need not stand together."""
+        pages: defaultdict[str, list[Question]] = defaultdict(list)
+        groups: dict[str, str | None] = {}
+        known: dict[object, str] = {}
+        for number, entry in enumerate(found.entries()):
+            place = f"{found.file}#/data/{number}"
+            try:
+                picture = found.picture(entry)
+                pages[picture] += self._ask(entry, found.split, place, known)
+            except SourceError as error:
+                yield Reject(source=place, split=found.split, code=error.code, message=error.message)
+            else:
+                groups.setdefault(picture, _document(entry))
+        for picture, questions in pages.items():
+            if questions:
+                name = picture.rpartition("/")[2].rpartition(".")[0] or picture
+                refs = [FilePicture(picture)]
+                yield self.source(path=picture, name=name, pictures=refs, questions=questions, group=groups[picture])
+
+    def _rows(self, files: Sequence[str], split: str) -> Iterator[Source | Reject]:
+        """List the rows of Parquet files; those about one page are one source where they stand together."""
+        known: dict[object, str] = {}
+        for name in files:
+            file = ParquetFile(self.root / name)
+            columns = [column for column in file.columns if column in _COLUMNS]
+            numbered = enumerate(file.rows(columns))
+            for _, rows in groupby(numbered, key=_page):
+                first, questions, group = -1, list[Question](), None
+                for number, row in rows:
+                    place = f"{name}/{number:07d}"
+                    try:
+                        questions += self._ask(row, split, place, known)
+                    except SourceError as error:
+                        yield Reject(source=place, split=split, code=error.code, message=error.message)
+                    else:
+                        first, group = (number if first < 0 else first), _document(row)
+                if questions:
+                    yield self.row_source(name, first, [RowPicture(name, first, "image")], questions, group)
+
+    def _ask(self, entry: Mapping[str, Any], split: str, place: str, known: dict[object, str]) -> list[Question]:
+        """Make the questions of one entry, one for each target.
+
+        Raises:
+            SourceError: The question or its answers are missing, or its number was there before.
+        """
+        question, answers = _question(entry), _answers(entry.get("answers"))
+        number = entry.get("questionId", entry.get("id"))
+        if not answers and split != "test":
+            raise SourceError("no_answers", f"question {number} has no answer, which only the test split may lack")
+        if isinstance(number, int | str) and (first := known.setdefault(number, place)) != place:
+            raise SourceError("duplicate_id", f"question {number} is also at {first}")
+        targets: Sequence[str | None] = answers or [None]
+        if split != "train" or self.options.answer == "first":
+            targets = targets[:1]
+        elif self.options.answer == "random":
+            targets = [targets[_draw(f"{self.options.seed}/{number}", len(targets))]]
+        prompt = self.options.prompt.replace("{question}", question)
+        metadata = None if number is None else {"question_id": number}
+        return [
+            Question(user=prompt, assistant=target, answers=answers or None, metadata=metadata) for target in targets
+        ]
+
+    def _told(self, user: str, assistant: str) -> Question:
+        """Make a question of what the Cauldron says: its last line asks for brevity, and it adds a full stop."""
+        question = self.options.prompt.replace("{question}", user.rpartition("\n")[0] or user)
+        answer = assistant.removesuffix(".") or assistant
+        return Question(user=question, assistant=answer, answers=[answer])
+
+    @classmethod
+    def write_sample(cls, folder: Path) -> None:
+        """Write letters and questions about them."""
+        from phi3v_converters.picture_samples import write_docvqa
+
+        write_docvqa(folder)
+
+
+_PAGE = ("docId", "ucsf_document_id", "ucsf_document_page_no")
+_COLUMNS = ("id", "questionId", "question", "query", "answers", *_PAGE)
+
+
+def _page(row: tuple[int, Mapping[str, Any]]) -> tuple[Any, ...]:
+    """Return what tells a row's page from others; a row that does not say is a page of its own."""
+    number, values = row
+    page = tuple(values.get(column) for column in _PAGE)
+    return (number,) if None in page else page
+
+
+def _question(entry: Mapping[str, Any]) -> str:
+    """Return the question; some copies have it in several languages."""
+    query = entry.get("query")
+    question = query.get("en") if isinstance(query, dict) else entry.get("question")
+    if not isinstance(question, str) or not question.strip():
+        raise SourceError("no_question", "the entry has no question")
+    return question.strip()
+
+
+def _answers(value: object) -> list[str]:
+    """Return the accepted answers, each once, in order."""
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(answer, str) for answer in value):
+        raise SourceError("bad_answers", f"the answers are {str(value)[:100]!r}, expected a list of strings")
+    return list(dict.fromkeys(answer.strip() for answer in value if answer.strip()))
+
+
+def _document(entry: Mapping[str, Any]) -> str | None:
+    """Return the document a page is of; pages of one document must not cross splits."""
+    document = entry.get("ucsf_document_id")
+    return document if isinstance(document, str) and document else None
+
+
+def _draw(key: str, count: int) -> int:
+    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:8], "big") % count

@@ -1,0 +1,155 @@
+"""Hateful Memes: is a meme hateful?
+
+A line of `dev_seen.jsonl`, beside `img/08291.png`:
+
+    {"id": 8291, "img": "img/08291.png", "label": 1, "text": "white people is this a shooting range"}
+
+becomes
+
+    {"id": "val-0000000000", "source": "hateful_memes", "conversations": [{
+     "images": ["val/img/08291.0.png"], "user": "Is this meme hateful?\nAnswer yes or no.", "assistant": "Yes."}],
+     "metadata": {"id": 8291}}
+
+The picture is the one that `img` names: an `id` has lost its zeros in some copies. Some copies label the test, and
+some do not; a row without a label is there to be evaluated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from phi3v_converters import cauldron
+from phi3v_converters.cauldron import CarvedOptions
+from phi3v_data.convert.annotations import read_json_lines
+from phi3v_data.convert.converter import Reject
+from phi3v_data.convert.parquet import ParquetFile, find_parquet
+from phi3v_data.convert.pictures import FilePicture, PictureConverter, Question
+from phi3v_data.convert.sources import HubFile
+from phi3v_data.errors import SourceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from phi3v_data.convert.converter import Source
+
+__all__ = ["HatefulMemes", "HatefulMemesOptions"]
+
+_FILES = {
+    "train": ("train.jsonl",),
+    "val": ("dev_seen.jsonl", "dev.jsonl"),
+    "test": ("test_seen.jsonl", "test.jsonl"),
+    "val-unseen": ("dev_unseen.jsonl",),
+    "test-unseen": ("test_unseen.jsonl",),
+}
+"""Names of each split's file: those of the later release, and those of the first."""
+
+_ANSWERS = {0: "No.", 1: "Yes."}
+_CLASSES = {"No.": "not hateful", "Yes.": "hateful"}
+
+
+class HatefulMemesOptions(CarvedOptions):
+    """What shapes the pictures, the prompt and the splits."""
+
+    prompt: str = Field(
+        default="Is this meme hateful?\nAnswer yes or no.",
+        min_length=1,
+        description="The question. The Cauldron has its own.",
+    )
+    include_text: bool = Field(default=False, description="Put the meme's caption before the question.")
+
+
+class HatefulMemes(PictureConverter[HatefulMemesOptions]):
+    """Memes → is it hateful? Yes or no."""
+
+    name: ClassVar[str] = "hateful_memes"
+    version: ClassVar[str] = "1"
+    options_type = HatefulMemesOptions
+    default_source = HubFile(repo="HuggingFaceM4/the_cauldron")
+    files = ("hateful_memes/*.parquet", "default/*.parquet", "data/*.parquet", "*.parquet")
+
+    def sources(self) -> Mapping[str, Iterator[Source | Reject]]:
+        """List the memes of every split."""
+        splits = find_parquet(self.root, self.files)
+        if not splits:
+            return self._originals()
+        first = next(file for files in splits.values() for file in files)
+        file = ParquetFile(self.root / first)
+        if not cauldron.is_cauldron(file):
+            raise UsageError(
+                f"{first} is not the Cauldron's Hateful Memes: it has the columns {', '.join(file.columns)}"
+            )
+        self.options.refuse("prompt", "include_text", why="the Cauldron asks in its own words, and has no captions")
+        return cauldron.list_cauldron(self, splits, pictures=1, question=_told)
+
+    def _originals(self) -> Mapping[str, Iterator[Source | Reject]]:
+        """List the splits whose JSON lines are there."""
+        self.options.refuse_carving()
+        at_hand = {split: [name for name in names if (self.root / name).is_file()] for split, names in _FILES.items()}
+        if not any(at_hand.values()):
+            raise UsageError(
+                f"no Hateful Memes found in {self.root}: expected train.jsonl, dev_seen.jsonl or others of the release "
+                "beside img/, or the Cauldron's Parquet files"
+            )
+        return {split: self._memes(names[0], split) for split, names in at_hand.items() if names}
+
+    def _memes(self, file: str, split: str) -> Iterator[Source | Reject]:
+        """List the memes of one file of JSON lines."""
+        places: dict[str, str] = {}
+        for entry in read_json_lines(self.root / file, file, split):
+            if isinstance(entry, Reject):
+                yield entry
+                continue
+            place, row = entry
+            try:
+                picture, question = _picture(row), self._ask(row)
+                if (first := places.setdefault(picture, place)) != place:
+                    raise SourceError("duplicate_picture", f"its picture {picture} is also that of {first}")
+            except SourceError as error:
+                yield Reject(source=place, split=split, code=error.code, message=error.message)
+            else:
+                name = picture.rpartition("/")[2].rpartition(".")[0] or picture
+                yield self.source(path=picture, name=name, pictures=[FilePicture(picture)], questions=[question])
+
+    def _ask(self, row: Mapping[str, Any]) -> Question:
+        """Make the question of an original row; one without a label is there to be evaluated.
+
+        Raises:
+            SourceError: The label is neither 0 nor 1, or the caption is needed and missing.
+        """
+        label, text = row.get("label"), row.get("text")
+        if label is not None and (type(label) is not int or label not in _ANSWERS):
+            raise SourceError("bad_label", f"the label is {label!r}, expected 0 (not hateful) or 1 (hateful)")
+        prompt = self.options.prompt
+        if self.options.include_text:
+            if not isinstance(text, str) or not text.strip():
+                raise SourceError("no_caption", "the row has no text, which --include_text needs")
+            prompt = f'The meme says: "{text.strip()}"\n{prompt}'
+        metadata = {"id": row["id"]} if "id" in row else None
+        return _labelled(Question(user=prompt, assistant=None if label is None else _ANSWERS[label], metadata=metadata))
+
+    @classmethod
+    def write_sample(cls, folder: Path) -> None:
+        """Write captions on coloured paper, friendly and not."""
+        from phi3v_converters.picture_samples import write_hateful_memes
+
+        write_hateful_memes(folder)
+
+
+def _picture(row: Mapping[str, Any]) -> str:
+    picture = row.get("img")
+    if not isinstance(picture, str) or not picture:
+        raise SourceError("no_picture", f"the row names no picture: its field 'img' is {picture!r}")
+    return picture
+
+
+def _told(user: str, assistant: str) -> Question:
+    """Make a question of what the Cauldron says."""
+    return _labelled(Question(user=user, assistant=assistant))
+
+
+def _labelled(question: Question) -> Question:
+    return replace(question, label=_CLASSES.get(question.assistant or ""))

@@ -1,0 +1,200 @@
+"""Converters of pictures with questions: a source is what the model sees, its records are the questions about it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import Field
+
+from phi3v_data.convert.converter import Converter, Example, Image, Options, RawTurn, Source
+from phi3v_data.convert.parquet import ParquetFile, shard_name
+from phi3v_data.errors import SourceError
+from phi3v_data.media.checks import (
+    BadImage,
+    DamagedImage,
+    EmptyImage,
+    MissingImage,
+    NotAnImage,
+    TooManyPixels,
+    TruncatedImage,
+    UnreadableImage,
+    check_exists,
+)
+from phi3v_data.media.picture import store_picture
+from phi3v_data.paths import name_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["FilePicture", "PictureConverter", "PictureOptions", "Question", "RowPicture"]
+
+_MOST_BYTES = 1 << 28
+"""Of a file that is to be a picture: more is somebody's video, or a trap."""
+
+_CODES = {
+    MissingImage: "missing_image",
+    UnreadableImage: "unreadable",
+    EmptyImage: "empty_image",
+    NotAnImage: "not_an_image",
+    TruncatedImage: "truncated",
+    TooManyPixels: "too_many_pixels",
+    DamagedImage: "damaged",
+}
+
+
+class PictureOptions(Options):
+    """What shapes the stored pictures."""
+
+    image_size: int | None = Field(
+        default=None, ge=16, description="Shrink pictures so that the longer side has at most this many pixels."
+    )
+    quality: int = Field(default=90, ge=1, le=100, description="JPEG quality of a JPEG that is shrunk.")
+    decode: bool = Field(
+        default=False, description="Decode every picture, to find damage that its header and end do not show."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FilePicture:
+    """A picture in a file; `path` is below the root, with '/'."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowPicture:
+    """A picture in a row of a Parquet file.
+
+    Args:
+        file: Path of the file below the root.
+        row: Number of the row in the file.
+        column: Name of the column.
+        index: Which of the row's pictures, where the column holds lists.
+        count: How many pictures that list must hold.
+    """
+
+    file: str
+    row: int
+    column: str
+    index: int | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question about a source's pictures: one record.
+
+    Args:
+        user: The prompt.
+        assistant: The answer; None makes an evaluation record.
+        answers: Every accepted answer, where there are several.
+        label: Its class.
+        metadata: What else the record should carry, such as the question's number.
+    """
+
+    user: str
+    assistant: str | None = None
+    answers: Sequence[str] | None = None
+    label: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+OptionsT = TypeVar("OptionsT", bound=PictureOptions)
+
+
+class PictureConverter(Converter[OptionsT]):
+    """Base of converters whose sources are pictures with questions: `sources` is all that is left to write."""
+
+    _file: tuple[str, ParquetFile] | None = None
+
+    def source(
+        self,
+        *,
+        path: str,
+        name: str,
+        pictures: Sequence[FilePicture | RowPicture],
+        questions: Sequence[Question],
+        group: str | None = None,
+    ) -> Source:
+        """Make a source of pictures, in the order the model sees them, and of the questions about them."""
+        return Source(
+            path=path,
+            name=name,
+            size=sum(self._size(picture.path) for picture in pictures if isinstance(picture, FilePicture)),
+            group=group,
+            data={"pictures": [asdict(picture) for picture in pictures], "questions": [asdict(q) for q in questions]},
+        )
+
+    def row_source(
+        self,
+        file: str,
+        row: int,
+        pictures: Sequence[RowPicture],
+        questions: Sequence[Question],
+        group: str | None = None,
+    ) -> Source:
+        """Make a source of a row of a Parquet file, named by both."""
+        name = f"{shard_name(file)}/{row:07d}"
+        return self.source(path=f"{file}/{row:07d}", name=name, pictures=pictures, questions=questions, group=group)
+
+    def convert(self, source: Source) -> Iterator[Example]:
+        """Store the pictures once, and make an example of every question."""
+        images = [self._image(picture) for picture in source.data["pictures"]]
+        for question in source.data["questions"]:
+            turn = RawTurn(
+                images=images,
+                user=question["user"],
+                assistant=question["assistant"],
+                answers=question["answers"],
+            )
+            yield Example(turns=[turn], label=question["label"], metadata=question["metadata"])
+
+    def _size(self, path: str) -> int:
+        """Return a picture's bytes, so that a changed one changes the plan; 0 where its reject will say why."""
+        if name_fault(path):
+            return 0
+        try:
+            return (self.root / path).stat().st_size
+        except OSError:
+            return 0
+
+    def _image(self, picture: Mapping[str, Any]) -> Image:
+        where = picture.get("path") or f"the picture in row {picture['row']}"
+        try:
+            data = _read(self.root, picture["path"]) if "path" in picture else self._cell(RowPicture(**picture))
+            options = self.options
+            stored = store_picture(
+                data, where, image_size=options.image_size, quality=options.quality, decode=options.decode
+            )
+        except BadImage as error:
+            raise SourceError(_CODES.get(type(error), "bad_image"), f"{where} {error.fault}") from error
+        return Image(*stored)
+
+    def _cell(self, picture: RowPicture) -> bytes:
+        """Read one picture of a row; the file stays open, since the next source is most likely the next row."""
+        if self._file is None or self._file[0] != picture.file:
+            self._file = (picture.file, ParquetFile(self.root / picture.file))
+        try:
+            value = self._file[1].cell(picture.row, picture.column)
+        except (OSError, ValueError) as error:
+            raise SourceError("unreadable", f"row {picture.row} of {picture.file} is damaged: {error}") from error
+        if picture.index is not None:
+            if len(value or ()) != picture.count:
+                held = f"row {picture.row} of {picture.file} holds {len(value or ())} pictures, not {picture.count}"
+                raise SourceError("wrong_pictures", held)
+            value = value[picture.index]
+        data = value.get("bytes") if isinstance(value, dict) else value
+        if not isinstance(data, bytes):
+            raise MissingImage("", "is not in the file, which only names it: use a copy that holds its pictures")
+        return data
+
+
+def _read(root: Path, path: str) -> bytes:
+    if fault := name_fault(path):
+        raise SourceError("unsafe_path", f"its picture's path {path!r} {fault}")
+    size = check_exists(str(root / path))
+    if size > _MOST_BYTES:
+        raise SourceError("too_large", f"{path} has {size:,} bytes, which no picture should: {_MOST_BYTES:,} at most")
+    return (root / path).read_bytes()
