@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/from-the-recipe.md").read_text()
 
 CONVERSION = "--source videos --num_frames 2"
+OTHERS = "--source NAME_sample"
 TRAINING = "--model_name_or_path tiny --num_crops 1 --batch_size 2 --max_steps 1"
 EVALUATION = "--limit 2 --max_new_tokens 4"
 REFUSAL = "flash attention runs on GPUs only: give --attention sdpa"
@@ -78,7 +79,7 @@ class Newcomer:
         """Run a command to its end, which must be a good one."""
         program, *words = shlex.split(line, comments=True)
         if program == "phi3v-data":
-            run(*words, *(CONVERSION.split() if words[0] == "convert" else ()), cwd=self._folder)
+            run(*words, *self._of_a_sample(words), cwd=self._folder)
         elif program == "phi3v-train":
             self._commands.run(*self._on_a_laptop(words))
         elif program == "torchrun":
@@ -90,6 +91,12 @@ class Newcomer:
                 self._commands.start_torchrun(2, *words).wait()
         elif program != "pip":
             subprocess.run(["/bin/sh", "-c", line], cwd=self._folder, check=True)
+
+    def _of_a_sample(self, words: list[str]) -> list[str]:
+        """Return what the page adds to a conversion."""
+        if words[0] != "convert":
+            return []
+        return CONVERSION.split() if words[1] == "ucf101" else OTHERS.replace("NAME", words[1]).split()
 
     def _on_a_laptop(self, words: list[str]) -> list[str]:
         """Do with the words of a command of `phi3v-train` as the page says."""
@@ -107,7 +114,7 @@ class Newcomer:
 
 
 def test_every_command_runs(tmp_path: Path) -> None:
-    assert all(f"`{said}`" in PAGE.replace("\n", " ") for said in (CONVERSION, TRAINING, EVALUATION, REFUSAL))
+    assert all(f"`{said}`" in PAGE.replace("\n", " ") for said in (CONVERSION, OTHERS, TRAINING, EVALUATION, REFUSAL))
     with Commands(tmp_path) as commands:
         newcomer = Newcomer(tmp_path, commands)
         for line in our_lines():

@@ -18,7 +18,7 @@ from phi3v_data.convert.carve import carve
 from phi3v_data.convert.converter import Reject
 from phi3v_data.convert.parquet import ParquetFile
 from phi3v_data.convert.pictures import PictureConverter, PictureOptions, Question, RowPicture
-from phi3v_data.errors import UsageError
+from phi3v_data.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from phi3v_data.convert.converter import Source
 
-__all__ = ["CarvedOptions", "is_cauldron", "list_cauldron", "read_texts"]
+__all__ = ["CarvedOptions", "is_cauldron", "list_cauldron", "read_texts", "yes_or_no"]
+
+_YES_NO = {"Yes.": True, "No.": False}
 
 
 class CarvedOptions(PictureOptions):
@@ -61,20 +63,23 @@ def list_cauldron(
         converter: Makes the sources; its options are `CarvedOptions`.
         splits: Files below its root, by split.
         pictures: How many each row holds.
-        question: Makes a question of what the user and the assistant say.
+        question: Makes a question of what the user and the assistant say, or raises `SourceError`.
         group: Returns the group of a row with these questions.
     """
 
     def listed(split: str) -> Iterator[Source | Reject]:
         for file in splits[split]:
             for row, texts in enumerate(read_texts(converter.root / file)):
-                if not texts:
-                    message = "a text of the row lacks its question or its answer"
-                    yield Reject(source=f"{file}/{row:07d}", split=split, code="no_answer", message=message)
-                    continue
-                questions = [question(user, assistant) for user, assistant in texts]
-                refs = [RowPicture(file, row, "images", index, pictures) for index in range(pictures)]
-                yield converter.row_source(file, row, refs, questions, group(questions))
+                try:
+                    questions = [question(user, assistant) for user, assistant in texts]
+                    if not questions:
+                        raise SourceError("no_answer", "a text of the row lacks its question or its answer")
+                except SourceError as error:
+                    place = f"{file}/{row:07d}"
+                    yield Reject(source=place, split=split, code=error.code, message=error.message)
+                else:
+                    refs = [RowPicture(file, row, "images", index, pictures) for index in range(pictures)]
+                    yield converter.row_source(file, row, refs, questions, group(questions))
 
     options: CarvedOptions = converter.options
     if set(splits) != {"train"}:
@@ -98,3 +103,14 @@ def read_texts(path: Path) -> Iterator[list[tuple[str, str]]]:
         except (AttributeError, KeyError, TypeError):  # null, or no texts of the Cauldron's form
             said = []
         yield said if all(user and assistant for user, assistant in said) else []
+
+
+def yes_or_no(assistant: str) -> bool:
+    """Return what an answer says.
+
+    Raises:
+        SourceError: It is neither `Yes.` nor `No.`.
+    """
+    if assistant not in _YES_NO:
+        raise SourceError("bad_label", f"the answer is {assistant[:100]!r}, expected 'Yes.' or 'No.'")
+    return _YES_NO[assistant]

@@ -19,17 +19,27 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from phi3v_converters import cauldron
 from phi3v_converters.cauldron import CarvedOptions
+from phi3v_converters.docvqa_entry import (
+    COLUMNS,
+    answers_of,
+    document_of,
+    is_docvqa,
+    number_of,
+    page_of,
+    question_of,
+)
 from phi3v_converters.docvqa_layout import Annotations, find_annotations
 from phi3v_data.convert.converter import Reject
 from phi3v_data.convert.parquet import ParquetFile, find_parquet
-from phi3v_data.convert.pictures import FilePicture, PictureConverter, Question, RowPicture
+from phi3v_data.convert.pictures import FilePicture, PictureConverter, Question, RowPicture, requires
 from phi3v_data.convert.sources import HubFile
 from phi3v_data.errors import SourceError, UsageError
 
@@ -45,9 +55,8 @@ __all__ = ["DocVQA", "DocVQAOptions"]
 class DocVQAOptions(CarvedOptions):
     """What shapes the pictures, the prompt, the target and the splits."""
 
-    prompt: str = Field(
+    prompt: Annotated[str, requires("{question}")] = Field(
         default="{question}\nAnswer briefly.",
-        pattern=r"\{question\}",
         description="The prompt; {question} becomes the question.",
     )
     answer: Literal["first", "random", "each"] = Field(
@@ -59,9 +68,8 @@ class DocVQAOptions(CarvedOptions):
 
     def refuse_carving(self) -> None:
         """Refuse the flags of the carving where the source has its own splits."""
-        self.refuse(
-            *(["val_fraction"] if self.answer == "random" else ["val_fraction", "seed"]), why="it has its own splits"
-        )
+        idle = ("val_fraction",) if self.answer == "random" else ("val_fraction", "seed")
+        self.refuse(*idle, why="it has its own splits")
 
 
 class DocVQA(PictureConverter[DocVQAOptions]):
@@ -84,16 +92,14 @@ class DocVQA(PictureConverter[DocVQAOptions]):
         if cauldron.is_cauldron(file):
             self.options.refuse("answer", why="the Cauldron keeps one answer to each question")
             return cauldron.list_cauldron(self, splits, pictures=1, question=self._told)
-        if {"image", "answers"} <= set(file.columns) and {"question", "query"} & set(file.columns):
-            self.options.refuse_carving()
-            return {split: self._rows(files, split) for split, files in splits.items()}
-        raise UsageError(f"{first} is not DocVQA: it has the columns {', '.join(file.columns)}")
+        self.options.refuse_carving()
+        return {split: self._rows(files, split) for split, files in splits.items()}
 
     def _pages(self, found: Annotations) -> Iterator[Source | Reject]:
         """List the pages of one original file; the questions about a page need not stand together."""
         pages: defaultdict[str, list[Question]] = defaultdict(list)
         groups: dict[str, str | None] = {}
-        known: dict[object, str] = {}
+        known: dict[int | str, str] = {}
         for number, entry in enumerate(found.entries()):
             place = f"{found.file}#/data/{number}"
             try:
@@ -102,7 +108,7 @@ class DocVQA(PictureConverter[DocVQAOptions]):
             except SourceError as error:
                 yield Reject(source=place, split=found.split, code=error.code, message=error.message)
             else:
-                groups.setdefault(picture, _document(entry))
+                groups.setdefault(picture, document_of(entry))
         for picture, questions in pages.items():
             if questions:
                 name = picture.rpartition("/")[2].rpartition(".")[0] or picture
@@ -111,12 +117,14 @@ class DocVQA(PictureConverter[DocVQAOptions]):
 
     def _rows(self, files: Sequence[str], split: str) -> Iterator[Source | Reject]:
         """List the rows of Parquet files; those about one page are one source where they stand together."""
-        known: dict[object, str] = {}
+        known: dict[int | str, str] = {}
         for name in files:
             file = ParquetFile(self.root / name)
-            columns = [column for column in file.columns if column in _COLUMNS]
+            if not is_docvqa(set(file.columns), split):
+                raise UsageError(f"{name} is not DocVQA: it has the columns {', '.join(file.columns)}")
+            columns = [column for column in file.columns if column in COLUMNS]
             numbered = enumerate(file.rows(columns))
-            for _, rows in groupby(numbered, key=_page):
+            for _, rows in groupby(numbered, key=page_of):
                 first, questions, group = -1, list[Question](), None
                 for number, row in rows:
                     place = f"{name}/{number:07d}"
@@ -125,32 +133,34 @@ class DocVQA(PictureConverter[DocVQAOptions]):
                     except SourceError as error:
                         yield Reject(source=place, split=split, code=error.code, message=error.message)
                     else:
-                        first, group = (number if first < 0 else first), _document(row)
+                        first, group = (number if first < 0 else first), document_of(row)
                 if questions:
                     yield self.row_source(name, first, [RowPicture(name, first, "image")], questions, group)
 
-    def _ask(self, entry: Mapping[str, Any], split: str, place: str, known: dict[object, str]) -> list[Question]:
+    def _ask(self, entry: Mapping[str, Any], split: str, place: str, known: dict[int | str, str]) -> list[Question]:
         """Make the questions of one entry, one for each target.
 
         Raises:
-            SourceError: The question or its answers are missing, or its number was there before.
+            SourceError: The question or its answers are missing, or its number was there before or is of a wrong type.
         """
-        question, answers = _question(entry), _answers(entry.get("answers"))
-        number = entry.get("questionId", entry.get("id"))
+        question, answers, number = question_of(entry), answers_of(entry), number_of(entry)
         if not answers and split != "test":
             raise SourceError("no_answers", f"question {number} has no answer, which only the test split may lack")
-        if isinstance(number, int | str) and (first := known.setdefault(number, place)) != place:
+        if number is not None and (first := known.setdefault(number, place)) != place:
             raise SourceError("duplicate_id", f"question {number} is also at {first}")
         targets: Sequence[str | None] = answers or [None]
         if split != "train" or self.options.answer == "first":
             targets = targets[:1]
         elif self.options.answer == "random":
-            targets = [targets[_draw(f"{self.options.seed}/{number}", len(targets))]]
+            key = place if number is None else number
+            targets = [targets[_draw(f"{self.options.seed}/{key}", len(targets))]]
         prompt = self.options.prompt.replace("{question}", question)
-        metadata = None if number is None else {"question_id": number}
-        return [
-            Question(user=prompt, assistant=target, answers=answers or None, metadata=metadata) for target in targets
-        ]
+        asked = Question(
+            user=prompt,
+            answers=answers or None,
+            metadata=None if number is None else {"question_id": number},
+        )
+        return [replace(asked, assistant=target) for target in targets]
 
     def _told(self, user: str, assistant: str) -> Question:
         """Make a question of what the Cauldron says: its last line asks for brevity, and it adds a full stop."""
@@ -166,40 +176,5 @@ class DocVQA(PictureConverter[DocVQAOptions]):
         write_docvqa(folder)
 
 
-_PAGE = ("docId", "ucsf_document_id", "ucsf_document_page_no")
-_COLUMNS = ("id", "questionId", "question", "query", "answers", *_PAGE)
-
-
-def _page(row: tuple[int, Mapping[str, Any]]) -> tuple[Any, ...]:
-    """Return what tells a row's page from others; a row that does not say is a page of its own."""
-    number, values = row
-    page = tuple(values.get(column) for column in _PAGE)
-    return (number,) if None in page else page
-
-
-def _question(entry: Mapping[str, Any]) -> str:
-    """Return the question; some copies have it in several languages."""
-    query = entry.get("query")
-    question = query.get("en") if isinstance(query, dict) else entry.get("question")
-    if not isinstance(question, str) or not question.strip():
-        raise SourceError("no_question", "the entry has no question")
-    return question.strip()
-
-
-def _answers(value: object) -> list[str]:
-    """Return the accepted answers, each once, in order."""
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(answer, str) for answer in value):
-        raise SourceError("bad_answers", f"the answers are {str(value)[:100]!r}, expected a list of strings")
-    return list(dict.fromkeys(answer.strip() for answer in value if answer.strip()))
-
-
-def _document(entry: Mapping[str, Any]) -> str | None:
-    """Return the document a page is of; pages of one document must not cross splits."""
-    document = entry.get("ucsf_document_id")
-    return document if isinstance(document, str) and document else None
-
-
 def _draw(key: str, count: int) -> int:
-    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:8], "big") % count
+    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "big") % count

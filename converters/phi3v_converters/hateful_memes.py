@@ -7,7 +7,7 @@ A line of `dev_seen.jsonl`, beside `img/08291.png`:
 becomes
 
     {"id": "val-0000000000", "source": "hateful_memes", "conversations": [{
-     "images": ["val/img/08291.0.png"], "user": "Is this meme hateful?\nAnswer yes or no.", "assistant": "Yes."}],
+     "images": ["val/08291.0.png"], "user": "Is this meme hateful?\nAnswer yes or no.", "assistant": "Yes."}],
      "metadata": {"id": 8291}}
 
 The picture is the one that `img` names: an `id` has lost its zeros in some copies. Some copies label the test, and
@@ -16,7 +16,6 @@ some do not; a row without a label is there to be evaluated.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -48,7 +47,7 @@ _FILES = {
 """Names of each split's file: those of the later release, and those of the first."""
 
 _ANSWERS = {0: "No.", 1: "Yes."}
-_CLASSES = {"No.": "not hateful", "Yes.": "hateful"}
+_CLASSES = {0: "not hateful", 1: "hateful"}
 
 
 class HatefulMemesOptions(CarvedOptions):
@@ -105,7 +104,7 @@ class HatefulMemes(PictureConverter[HatefulMemesOptions]):
                 continue
             place, row = entry
             try:
-                picture, question = _picture(row), self._ask(row)
+                picture, question = _picture(row), self._ask(row, split)
                 if (first := places.setdefault(picture, place)) != place:
                     raise SourceError("duplicate_picture", f"its picture {picture} is also that of {first}")
             except SourceError as error:
@@ -114,14 +113,16 @@ class HatefulMemes(PictureConverter[HatefulMemesOptions]):
                 name = picture.rpartition("/")[2].rpartition(".")[0] or picture
                 yield self.source(path=picture, name=name, pictures=[FilePicture(picture)], questions=[question])
 
-    def _ask(self, row: Mapping[str, Any]) -> Question:
-        """Make the question of an original row; one without a label is there to be evaluated.
+    def _ask(self, row: Mapping[str, Any], split: str) -> Question:
+        """Make the question of an original row; one of a test without a label is there to be asked.
 
         Raises:
-            SourceError: The label is neither 0 nor 1, or the caption is needed and missing.
+            SourceError: The label is missing or neither 0 nor 1, or the caption is needed and missing.
         """
         label, text = row.get("label"), row.get("text")
-        if label is not None and (type(label) is not int or label not in _ANSWERS):
+        if "label" not in row and not split.startswith("test"):
+            raise SourceError("no_label", "the row has no label, which only a test split may lack")
+        if "label" in row and (type(label) is not int or label not in _ANSWERS):
             raise SourceError("bad_label", f"the label is {label!r}, expected 0 (not hateful) or 1 (hateful)")
         prompt = self.options.prompt
         if self.options.include_text:
@@ -129,7 +130,9 @@ class HatefulMemes(PictureConverter[HatefulMemesOptions]):
                 raise SourceError("no_caption", "the row has no text, which --include_text needs")
             prompt = f'The meme says: "{text.strip()}"\n{prompt}'
         metadata = {"id": row["id"]} if "id" in row else None
-        return _labelled(Question(user=prompt, assistant=None if label is None else _ANSWERS[label], metadata=metadata))
+        if label is None:
+            return Question(user=prompt, metadata=metadata)
+        return Question(user=prompt, assistant=_ANSWERS[label], label=_CLASSES[label], metadata=metadata)
 
     @classmethod
     def write_sample(cls, folder: Path) -> None:
@@ -148,8 +151,4 @@ def _picture(row: Mapping[str, Any]) -> str:
 
 def _told(user: str, assistant: str) -> Question:
     """Make a question of what the Cauldron says."""
-    return _labelled(Question(user=user, assistant=assistant))
-
-
-def _labelled(question: Question) -> Question:
-    return replace(question, label=_CLASSES.get(question.assistant or ""))
+    return Question(user=user, assistant=assistant, label=_CLASSES[cauldron.yes_or_no(assistant)])

@@ -17,21 +17,20 @@ An identifier is `<split>-<image set>-<pair>-<sentence>`; a pair is a source, it
 
 from __future__ import annotations
 
-import os
-import re
 from collections import defaultdict
 from itertools import groupby
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from phi3v_converters import cauldron
 from phi3v_converters.cauldron import CarvedOptions
+from phi3v_converters.nlvr2_layout import SPLITS, find_annotations, find_pictures, identify, set_of
 from phi3v_converters.nlvr2_sets import SharedSentences
 from phi3v_data.convert.annotations import read_json_lines
 from phi3v_data.convert.converter import Reject, Source
 from phi3v_data.convert.parquet import ParquetFile, class_names, find_parquet
-from phi3v_data.convert.pictures import FilePicture, PictureConverter, Question, RowPicture
+from phi3v_data.convert.pictures import FilePicture, PictureConverter, Question, RowPicture, requires
 from phi3v_data.convert.sources import HubFile
 from phi3v_data.errors import SourceError, UsageError
 
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NLVR2", "NLVR2Options"]
 
-_IDENTIFIER = re.compile(r"(?P<pair>(?P<set>(?P<split>train|dev|test1|test2)-\d+)-\d+)-\d+", re.ASCII)
-_PICTURE = re.compile(r"(?P<stem>(train|dev|test1|test2)-\d+-\d+-img[01])\.(png|jpe?g)", re.ASCII | re.IGNORECASE)
-_SPLITS = {"train": "train", "dev": "val", "test1": "test", "test2": "test2"}
 _ANSWERS = {"true": "Yes.", "false": "No."}
 _COLUMNS = ("identifier", "sentence", "label")
 
@@ -51,10 +47,9 @@ _COLUMNS = ("identifier", "sentence", "label")
 class NLVR2Options(CarvedOptions):
     """What shapes the pictures, the prompt and the splits."""
 
-    prompt: str = Field(
+    prompt: Annotated[str, requires("{sentence}")] = Field(
         default="The first image is the image on the left, the second image is the image on the right. "
         'Given the left and right images, does the statement "{sentence}" hold true? Answer yes or no.',
-        min_length=1,
         description="The question; {sentence} becomes the sentence. The Cauldron has its own.",
     )
 
@@ -96,39 +91,30 @@ class NLVR2(PictureConverter[NLVR2Options]):
     def _originals(self) -> Mapping[str, Iterator[Source | Reject]]:
         """List the splits whose JSON lines are there."""
         self.options.refuse_carving()
-        places = [self.root / folder for folder in ("", "data", "nlvr2/data")]
-        found = {
-            name: next((place for place in places if (place / f"{name}.json").is_file()), None) for name in _SPLITS
-        }
-        if not any(found.values()):
-            raise UsageError(
-                f"no NLVR2 found in {self.root}: expected train.json, dev.json or test1.json, there or in nlvr2/data, "
-                "with the pictures anywhere below, or Parquet files"
-            )
-        pictures = _find_pictures(self.root)
-        return {_SPLITS[name]: self._pairs(place, name, pictures) for name, place in found.items() if place}
+        found, pictures = find_annotations(self.root), find_pictures(self.root)
+        return {SPLITS[name]: self._pairs(path, name, pictures) for name, path in found.items()}
 
-    def _pairs(self, folder: Path, name: str, pictures: Mapping[str, str]) -> Iterator[Source | Reject]:
+    def _pairs(self, path: Path, name: str, pictures: Mapping[str, str]) -> Iterator[Source | Reject]:
         """List the pairs of one file of JSON lines; the sentences of a pair need not stand together."""
         pairs: defaultdict[str, list[Question]] = defaultdict(list)
         places: dict[str, str] = {}
-        for entry in read_json_lines(folder / f"{name}.json", f"{name}.json", _SPLITS[name]):
+        for entry in read_json_lines(path, path.name, SPLITS[name]):
             if isinstance(entry, Reject):
                 yield entry
                 continue
             place, row = entry
             try:
-                identifier, pair = _identify(row.get("identifier"), name)
-                question = self._ask(identifier, row.get("sentence"), row.get("label"))
+                identifier, pair = identify(row.get("identifier"), name)
+                question = self._ask(identifier, row.get("sentence"), row.get("label"), SPLITS[name])
                 _claim(identifier, place, places)
             except SourceError as error:
-                yield Reject(source=place, split=_SPLITS[name], code=error.code, message=error.message)
+                yield Reject(source=place, split=SPLITS[name], code=error.code, message=error.message)
             else:
                 pairs[pair].append(question)
         for pair, questions in pairs.items():
             files = [pictures.get(f"{pair}-img{side}", f"{pair}-img{side}.png") for side in (0, 1)]
             refs = [FilePicture(file) for file in files]
-            yield self.source(path=pair, name=pair, pictures=refs, questions=questions, group=_set_of(pair))
+            yield self.source(path=pair, name=pair, pictures=refs, questions=questions, group=set_of(pair))
 
     def _rows(self, files: Sequence[str], split: str) -> Iterator[Source | Reject]:
         """List the rows of Parquet files; those of one pair are one source where they stand together."""
@@ -143,8 +129,8 @@ class NLVR2(PictureConverter[NLVR2Options]):
                 for number, row in rows:
                     place = f"{file}/{number:07d}"
                     try:
-                        identifier, _ = _identify(row["identifier"], None)
-                        question = self._ask(identifier, row["sentence"], _named(row["label"], names))
+                        identifier, _ = identify(row["identifier"])
+                        question = self._ask(identifier, row["sentence"], _named(row["label"], names), split)
                         _claim(identifier, place, places)
                     except SourceError as error:
                         yield Reject(source=place, split=split, code=error.code, message=error.message)
@@ -153,16 +139,18 @@ class NLVR2(PictureConverter[NLVR2Options]):
                         first = number if first < 0 else first
                 if questions:
                     refs = [RowPicture(file, first, column) for column in ("left_image", "right_image")]
-                    yield self.row_source(file, first, refs, questions, _set_of(pair))
+                    yield self.row_source(file, first, refs, questions, set_of(pair))
 
-    def _ask(self, identifier: str, sentence: object, label: object) -> Question:
-        """Make the question of an original row; one without a label is there to be evaluated.
+    def _ask(self, identifier: str, sentence: object, label: object, split: str) -> Question:
+        """Make the question of an original row; one of a test without a label is there to be asked.
 
         Raises:
-            SourceError: The sentence is missing, or the label is neither of the two strings.
+            SourceError: The sentence or the label is missing, or the label is neither of the two strings.
         """
         if not isinstance(sentence, str) or not sentence.strip():
             raise SourceError("no_question", f"the row of {identifier} has no sentence")
+        if label is None and not split.startswith("test"):
+            raise SourceError("no_label", f"the row of {identifier} has no label, which only a test split may lack")
         if label is not None and not (isinstance(label, str) and label.lower() in _ANSWERS):
             raise SourceError(
                 "bad_label", f'the label of {identifier} is {label!r}, expected the string "True" or "False"'
@@ -184,7 +172,7 @@ class NLVR2(PictureConverter[NLVR2Options]):
 
 def _told(user: str, assistant: str) -> Question:
     """Make a question of what the Cauldron says."""
-    return Question(user=user, assistant=assistant, label={"Yes.": "True", "No.": "False"}.get(assistant))
+    return Question(user=user, assistant=assistant, label=str(cauldron.yes_or_no(assistant)))
 
 
 def _check_columns(file: ParquetFile) -> None:
@@ -192,30 +180,11 @@ def _check_columns(file: ParquetFile) -> None:
         raise UsageError(f"{file.path} is not NLVR2: it has the columns {', '.join(file.columns)}")
 
 
-def _identify(value: object, split: str | None) -> tuple[str, str]:
-    """Return an identifier and its pair.
-
-    Raises:
-        SourceError: It is none, or of another split.
-    """
-    match = _IDENTIFIER.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise SourceError("bad_id", f"the identifier is {value!r}, expected one like dev-850-0-0")
-    if split is not None and match["split"] != split:
-        raise SourceError("unknown_split", f"the identifier {match[0]} is not of the split {split}, whose file this is")
-    return match[0], match["pair"]
-
-
 def _named(label: object, names: Sequence[str] | None) -> object:
     """Return the name of a class label; -1 means that there is none."""
     if names is None or not isinstance(label, int) or not -1 <= label < len(names):
         return label
     return None if label == -1 else names[label]
-
-
-def _set_of(pair: str) -> str:
-    """Return the image set of a pair."""
-    return pair.rpartition("-")[0]
 
 
 def _claim(identifier: str, place: str, places: dict[str, str]) -> None:
@@ -226,14 +195,3 @@ def _claim(identifier: str, place: str, places: dict[str, str]) -> None:
     """
     if (first := places.setdefault(identifier, place)) != place:
         raise SourceError("duplicate_id", f"the identifier {identifier} is also in {first}")
-
-
-def _find_pictures(root: Path) -> dict[str, str]:
-    """Return where each picture lies below a folder, by its name without suffix; of two, the first in sorted order."""
-    found: dict[str, str] = {}
-    for folder, _, files in sorted(os.walk(root), reverse=True):
-        base = os.path.relpath(folder, root)
-        for name in sorted(files, reverse=True):
-            if match := _PICTURE.fullmatch(name):
-                found[match["stem"]] = name if base == "." else f"{base}/{name}"
-    return found

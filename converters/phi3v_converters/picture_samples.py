@@ -52,7 +52,7 @@ def write_docvqa(folder: Path) -> None:
 
 
 def write_hateful_memes(folder: Path) -> None:
-    """Write `train`, `dev_seen`, `test_unseen.jsonl` and `img/*.png`: 24 captions, friendly and not, in test no labels."""
+    """Write `train`, `dev_seen`, `test_unseen.jsonl` and `img/*.png`: 24 captions, in test without labels."""
     number = 1000
     for name, memes in {"train": 16, "dev_seen": 4, "test_unseen": 4}.items():
         rows = []

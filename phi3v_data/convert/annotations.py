@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_json", "read_json_lines"]
 
-_BOM = b"\xef\xbb\xbf"
+_ENCODING = "utf-8-sig"  # with a byte order mark or without
 
 
 def read_json(path: Path) -> Any:
@@ -25,7 +25,7 @@ def read_json(path: Path) -> Any:
         UsageError: The file is not JSON.
     """
     try:
-        return json.loads(path.read_bytes().removeprefix(_BOM))
+        return json.loads(path.read_text(_ENCODING))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not JSON ({_reason(error)}): is the download complete?") from error
 
@@ -58,7 +58,7 @@ def read_json_lines(path: Path, shown: str, split: str | None = None) -> Iterato
 def _parse(data: bytes | None) -> dict[str, Any]:
     if data is None:
         raise ValueError("it is too long")
-    value = json.loads(data.removeprefix(_BOM))
+    value = json.loads(data.decode(_ENCODING))
     if not isinstance(value, dict):
         raise ValueError(f"it holds a {type(value).__name__}")
     return value

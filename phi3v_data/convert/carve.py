@@ -42,5 +42,5 @@ def carve(
 
 
 def _is_carved(key: str, fraction: float, seed: int) -> bool:
-    digest = hashlib.sha256(f"{seed}/val/{key}".encode("utf-8", "surrogateescape")).digest()
+    digest = hashlib.sha256(f"{seed}/val/{key}".encode("utf-8", "backslashreplace")).digest()
     return int.from_bytes(digest[:8], "big") < fraction * 2**64

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetFile", "class_names", "find_parquet", "matching", "shard_name"]
 
-_SHARD = re.compile(r"(?P<split>\w+?)(-\d{5}-of-\d{5})?(-[0-9a-f]{16})?\.parquet", re.ASCII)
-_NUMBERED = re.compile(r"(.*/)?(?:partial-)?(?P<split>\w+)/\d+\.parquet", re.ASCII)
+_SHARD = re.compile(r"(.+/)?(?P<split>\w+)-\d{5}-of-\d{5}(-[0-9a-f]{16})?\.parquet", re.ASCII)
+_NUMBERED = re.compile(r".+/(partial-)?(?P<split>\w+)/\d{4,}\.parquet", re.ASCII)
+_WORD = re.compile(r".*(?<![a-zA-Z])(?P<split>train|validation|valid|val|dev|test)(?![a-zA-Z]).*", re.ASCII)
 _SPLITS = {"validation": "val", "valid": "val", "dev": "val"}
+_FAULTS = (OSError, ValueError, NotImplementedError)  # what Arrow's own errors are
 _ROWS = 1024
 _PICTURES = 8
 
@@ -38,10 +40,11 @@ def matching(patterns: Sequence[str], files: Sequence[str]) -> list[str]:
 def find_parquet(root: Path, patterns: Sequence[str]) -> dict[str, list[str]]:
     """Return the Parquet files below a folder that the patterns choose, sorted, by the split each one's path names.
 
-    Such paths are `data/train-00000-of-00002.parquet` and `default/train/0000.parquet`; the names `validation`, `valid`
-    and `dev` become `val`, and a path that names no split is `train`.
+    Such paths are `data/train-00000-of-00002.parquet` and `default/train/0000.parquet`, where any name may stand, and
+    such as `default/nlvr2-dev.parquet`, where the last of the usual names counts; `validation`, `valid` and `dev`
+    become `val`, and a path that names no split is `train`.
     """
-    files = (path.relative_to(root).as_posix() for path in root.rglob("*.parquet"))
+    files = (path.relative_to(root).as_posix() for path in root.rglob("*.parquet") if path.is_file())
     chosen = matching(patterns, [file for file in files if not file.startswith(".") and "/." not in file])
     order = {name: rank for rank, name in enumerate(("train", "val", "test"))}
     splits = sorted(set(map(_split_of, chosen)), key=lambda name: (order.get(name, len(order)), name))
@@ -49,7 +52,7 @@ def find_parquet(root: Path, patterns: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _split_of(file: str) -> str:
-    match = _NUMBERED.fullmatch(file) or _SHARD.fullmatch(file.rpartition("/")[2])
+    match = _NUMBERED.fullmatch(file) or _SHARD.fullmatch(file) or _WORD.fullmatch(file)
     name = match["split"] if match else "train"
     return _SPLITS.get(name, name)
 
@@ -70,7 +73,7 @@ class ParquetFile:
         self.path = path
         try:
             self._file = parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
-        except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
+        except _FAULTS as error:
             raise CannotRun(f"{path} cannot be read as Parquet ({_reason(error)}): get it anew") from error
         groups = (self._file.metadata.row_group(group).num_rows for group in range(self._file.num_row_groups))
         self._groups = list(groups)
@@ -98,28 +101,40 @@ class ParquetFile:
         """Yield every row's values of some columns; pictures should not be among them.
 
         Raises:
+            UsageError: It lacks one of the columns.
             CannotRun: The file is damaged.
         """
+        if absent := [column for column in columns if column not in self.columns]:
+            raise UsageError(f"{self.path} has no column {absent[0]!r}, as the first of the files has: take it out")
         try:
             for batch in self._file.iter_batches(_ROWS, columns=list(columns), use_threads=False):
                 yield from batch.to_pylist()
-        except (OSError, ValueError) as error:
+        except _FAULTS as error:
             raise CannotRun(f"{self.path} is damaged ({_reason(error)}): get it anew") from error
 
     def cell(self, row: int, column: str) -> Any:
         """Return the value of one row; cheap for the rows that follow the last one asked for in its row group.
 
         Raises:
-            OSError, ValueError: The file is damaged.
+            ValueError: The file is damaged, or has no such column; the message says how.
         """
-        group, within = self._locate(row)
-        cursor = self._cursors.pop(column, None)  # one that fails is not taken up again
-        if cursor is None or cursor.group != group or within < cursor.start:
-            batches = self._file.iter_batches(_PICTURES, row_groups=[group], columns=[column], use_threads=False)
-            cursor = _Cursor(group, batches)
-        value = cursor.value(within)
+        try:
+            group, within = self._locate(row)
+            cursor = self._cursors.pop(column, None)  # one that fails is not taken up again
+            if cursor is None or cursor.group != group or within < cursor.start:
+                cursor = self._cursor(group, column)
+            value = cursor.value(within)
+        except _FAULTS as error:
+            raise ValueError(_reason(error)) from error
         self._cursors[column] = cursor
         return value
+
+    def _cursor(self, group: int, column: str) -> _Cursor:
+        if column not in self.columns:
+            raise ValueError(f"it has no column {column!r}")
+        return _Cursor(
+            group, self._file.iter_batches(_PICTURES, row_groups=[group], columns=[column], use_threads=False)
+        )
 
     def _locate(self, row: int) -> tuple[int, int]:
         """Return the row group that holds a row, and the row's place in it."""
@@ -165,7 +180,8 @@ def class_names(file: ParquetFile, column: str) -> list[str] | None:
     Raises:
         UsageError: The column holds numbers, and nothing says what they mean.
     """
-    names = (file.features.get(column) or {}).get("names")
+    feature = file.features.get(column)
+    names = feature.get("names") if isinstance(feature, dict) else None
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
         return names
     if file.is_text(column):

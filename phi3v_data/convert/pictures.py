@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from phi3v_data.convert.converter import Converter, Example, Image, Options, RawTurn, Source
 from phi3v_data.convert.parquet import ParquetFile, shard_name
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["FilePicture", "PictureConverter", "PictureOptions", "Question", "RowPicture"]
+__all__ = ["FilePicture", "PictureConverter", "PictureOptions", "Question", "RowPicture", "requires"]
 
 _MOST_BYTES = 1 << 28
 """Of a file that is to be a picture: more is somebody's video, or a trap."""
@@ -44,6 +44,17 @@ _CODES = {
 }
 
 
+def requires(placeholder: str) -> AfterValidator:
+    """Return a validator for a prompt that has to hold a placeholder, such as {question}."""
+
+    def check(prompt: str) -> str:
+        if placeholder not in prompt:
+            raise ValueError(f"a prompt without {placeholder} would ask the same of every picture")
+        return prompt
+
+    return AfterValidator(check)
+
+
 class PictureOptions(Options):
     """What shapes the stored pictures."""
 
@@ -52,7 +63,8 @@ class PictureOptions(Options):
     )
     quality: int = Field(default=90, ge=1, le=100, description="JPEG quality of a JPEG that is shrunk.")
     decode: bool = Field(
-        default=False, description="Decode every picture, to find damage that its header and end do not show."
+        default=False,
+        description="Decode every picture too: finds damage inside a PNG, but little of that inside a JPEG.",
     )
 
 
@@ -161,7 +173,7 @@ class PictureConverter(Converter[OptionsT]):
             return 0
 
     def _image(self, picture: Mapping[str, Any]) -> Image:
-        where = picture.get("path") or f"the picture in row {picture['row']}"
+        where = picture["path"] if "path" in picture else f"the picture in row {picture['row']}"
         try:
             data = _read(self.root, picture["path"]) if "path" in picture else self._cell(RowPicture(**picture))
             options = self.options
@@ -178,7 +190,7 @@ class PictureConverter(Converter[OptionsT]):
             self._file = (picture.file, ParquetFile(self.root / picture.file))
         try:
             value = self._file[1].cell(picture.row, picture.column)
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise SourceError("unreadable", f"row {picture.row} of {picture.file} is damaged: {error}") from error
         if picture.index is not None:
             if len(value or ()) != picture.count:
@@ -187,7 +199,7 @@ class PictureConverter(Converter[OptionsT]):
             value = value[picture.index]
         data = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(data, bytes):
-            raise MissingImage("", "is not in the file, which only names it: use a copy that holds its pictures")
+            raise MissingImage("", "is not in the file, which at most names it: use a copy that holds its pictures")
         return data
 
 

@@ -167,8 +167,8 @@ def _list(db: sqlite3.Connection, rank: int, split: str, sources: Iterable[Sourc
         else:
             try:
                 db.execute("INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?)", _row(rank, source))
-            except UnicodeEncodeError:  # JSON can spell what no text holds
-                message = "its text holds half of a surrogate pair, which is no character"
+            except UnicodeEncodeError:
+                message = "it holds half of a surrogate pair, or a file name that is not UTF-8"
                 _refuse(db, [Reject(source=source.path, split=split, code="not_unicode", message=message)])
 
 

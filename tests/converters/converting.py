@@ -1,4 +1,4 @@
-"""Converting for the tests of converters: in this process where that suffices, as a process that is killed where not."""
+"""Conversions for the tests of converters: whole ones in this process, and one that is killed."""
 
 from __future__ import annotations
 

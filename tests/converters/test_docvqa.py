@@ -27,7 +27,7 @@ NIELSR = datasets.Features(
     {
         "id": TEXT,
         "image": datasets.Image(),
-        "query": {language: TEXT for language in ("de", "en", "es", "fr", "it")},
+        "query": dict.fromkeys(("de", "en", "es", "fr", "it"), TEXT),
         "answers": TEXTS,
         "words": TEXTS,
         "bounding_boxes": datasets.Sequence(datasets.Sequence(datasets.Value("float32"), length=4)),
@@ -205,11 +205,12 @@ def write_lmms(root: Path) -> Path:
     write_parquet(root / "DocVQA/validation-00000-of-00006.parquet", [row(VAL[0], 3, "val")], LMMS)
     test = [row(TEST[0], 5, "test"), {**row(TEST[1], 6, "test"), "answers": []}]
     write_parquet(root / "DocVQA/test-00000-of-00006.parquet", test, LMMS)
-    other_row = {**row(TRAIN[0], 1, "train"), "answer_type": [], "image_url": "", "operation/reasoning": [], "ocr": ""}
-    columns = ("questionId", "question", "answers", "answer_type", "image", "image_url", "operation/reasoning", "ocr")
-    kinds = {"image": datasets.Image(), "answers": TEXTS, "answer_type": TEXTS, "operation/reasoning": TEXTS}
+    columns = ("questionId", "question", "answers", "answer_type", "image", "data_split", "image_url", "ocr")
+    kinds = {"image": datasets.Image(), "answers": TEXTS, "answer_type": TEXTS}
     other = datasets.Features({column: kinds.get(column, TEXT) for column in columns})
-    write_parquet(root / "InfographicVQA/train-00000-of-00024.parquet", [other_row], other)
+    infographic = {**row(TRAIN[0], 1, "train"), **dict.fromkeys(columns[6:], ""), "answer_type": []}
+    infographic = {column: infographic[column] for column in columns}
+    write_parquet(root / "InfographicVQA/train-00000-of-00024.parquet", [infographic], other)
     return root
 
 
@@ -409,7 +410,7 @@ class TestAnswers:
         write_picture(tmp_path / "documents/page_1.png", 1)
         outs = [self.convert(tmp_path, tmp_path / f"out{n}", answer="random", seed=n) for n in (0, 7)]
         drawn = ["".join(filter(None, targets(out, "train"))) for out in outs]
-        assert drawn == ["ccaacbcccabbcbcbbacaccbbabbbcb", "x"]
+        assert drawn == ["ccaacbcccabbcbcbbacaccbbabbbcb", "aaaaabbcaaccbabbaaacacbccaacab"]
         for out in outs:
             assert set(targets(out, "val")) == {"a"}
             assert all(row["conversations"][0]["answers"] == answers for row in records(out))
@@ -425,6 +426,13 @@ class TestAnswers:
             for out in (whole, part)
         ]  # fmt: skip
         assert drawn[1].items() < drawn[0].items()
+
+    def test_questions_without_a_number_draw_each_its_own(self, tmp_path: Path) -> None:
+        answers = {"answers": ["a", "b", "c"], "questionId": None}
+        rows = [hub_row(TRAIN[0], 1, **answers, docId=number) for number in range(20)]
+        write_parquet(tmp_path / "raw/train.parquet", rows, M4)
+        out = self.convert(tmp_path / "raw", tmp_path / "out", answer="random")
+        assert set(targets(out, "train")) == {"a", "b", "c"}
 
     def test_the_prompt_is_the_users_choice(self, raw: dict[str, Path], tmp_path: Path) -> None:
         out = self.convert(raw["nielsr"], tmp_path / "out", prompt="{{question}} {question}?! {it}")
@@ -554,9 +562,14 @@ class TestRejects:
     def test_half_a_surrogate_pair_costs_its_page(self, tmp_path: Path) -> None:
         write_picture(tmp_path / "raw/documents/a_1.png", 2)
         write_picture(tmp_path / "raw/documents/b_1.png", 3)
-        bad = [entry(1, "Who \ud83d?", "a_1", "A"), entry(2, "Who?", "b_1", "A", ucsf_document_id="\udc00")]
-        out = self.convert(tmp_path / "raw", bad)
-        assert [source for source, _, _ in rejects(out)] == ["documents/a_1.png", "documents/b_1.png"]
+        write_picture(tmp_path / "raw/documents/c_1.png", 4)
+        bad = [
+            entry(1, "Who \ud83d?", "a_1", "A"),
+            entry(2, "Who?", "b_1", "A", ucsf_document_id="\udc00"),
+            entry(3, "Who?", "c_1", "A", "B", questionId="\ud83d"),
+        ]
+        out = self.convert(tmp_path / "raw", bad, answer="random")
+        assert [source for source, _, _ in rejects(out)] == [f"documents/{page}_1.png" for page in "abc"]
 
     def test_rows_of_parquet_files(self, tmp_path: Path) -> None:
         good = entry(1, "Good?", "a_1", "A")
@@ -745,24 +758,25 @@ class TestUsage:
         for source, flags, says in (
             (tmp_path / "raw", (), "is not DocVQA's: it says that it is 'infographicVQA'"),
             (raw["by_split"], ("--val-fraction", "0.2"), "--val_fraction has no meaning for this source"),
-            (raw["by_split"], ("--prompt", "Read it."), "--prompt: string should match pattern"),
+            (raw["by_split"], ("--prompt", "Read it."), "--prompt: a prompt without {question}"),
         ):
             done = run("convert", "docvqa", "--source", source, "--out_dir", tmp_path / "out", *flags, code=2)
             assert (done.stdout, says in done.stderr.splitlines()[-1]) == ("", True), done.stderr
             assert not (tmp_path / "out").exists()
 
 
-class TestRuns:
-    @pytest.fixture(scope="class")
-    def many(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """Eighty pages of the split train, two questions each: five parts."""
-        root = tmp_path_factory.mktemp("many")
-        entries = [entry(number, "Which?", f"page{number % 80:04d}_1", f"A{number}", "B") for number in range(160)]
-        write_json(root / "train_v1.0.json", "train", entries)
-        for page in range(80):
-            write_picture(root / f"documents/page{page:04d}_1.png", page, "BMP" if page % 3 == 0 else "PNG")
-        return root
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eighty pages of the split train, two questions each: five parts."""
+    root = tmp_path_factory.mktemp("many")
+    entries = [entry(number, "Which?", f"page{number % 80:04d}_1", f"A{number}", "B") for number in range(160)]
+    write_json(root / "train_v1.0.json", "train", entries)
+    for page in range(80):
+        write_picture(root / f"documents/page{page:04d}_1.png", page, "BMP" if page % 3 == 0 else "PNG")
+    return root
 
+
+class TestRuns:
     def test_killed_and_run_again_gives_the_same_bytes(self, many: Path, tmp_path: Path) -> None:
         flags = ("--answer", "random", "--seed", "5")
         convert = ("convert", "docvqa", "--source", many, *flags)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +15,7 @@ import pytest
 
 from phi3v_converters.nlvr2 import NLVR2, NLVR2Options
 from phi3v_data.errors import UsageError
+from tests.converters.converting import kill_after_a_part
 from tests.converters.in_process import convert_here
 from tests.converters.made_sources import picture, write_json_lines, write_parquet, write_picture
 from tests.helpers import read_lines, run, snapshot
@@ -197,29 +195,31 @@ class TestOriginals:
             file.write(b'\n[1, 2]\n"text"\n{"identifier": \n\xff\xfe\n' + b"[" * 100_000 + b"\n")
         write_pair(tmp_path / "dev", "dev-1-0", 1)
         made, rejects = convert_folder(tmp_path)
-        assert answers(made) == {"dev-1-0-0": "Yes.", "dev-1-0-8": None, "dev-1-0-9": "No."}
+        assert answers(made) == {"dev-1-0-0": "Yes.", "dev-1-0-9": "No."}
         expected = {
             2: "duplicate_id",
             **dict.fromkeys(range(3, 7), "bad_label"),
             **dict.fromkeys(range(7, 10), "no_question"),
             10: "unknown_split",
             **dict.fromkeys(range(11, 17), "bad_id"),
+            17: "no_label",
             **dict.fromkeys(range(20, 25), "invalid_json"),
         }
         assert codes(rejects) == sorted((f"dev.json:{number}", "val", code) for number, code in expected.items())
         (twice,) = (reject.message for reject in rejects if reject.code == "duplicate_id")
         assert twice == "the identifier dev-1-0-0 is also in dev.json:1"
 
-    def test_text_that_is_no_unicode_is_a_reject(self, tmp_path: Path) -> None:
-        write_json_lines(tmp_path / "dev.json", [line("dev-1-0-0", sentence="half \ud83d a dog"), line("dev-1-1-0")])
-        write_pair(tmp_path / "dev", "dev-1-0", 1)
-        write_pair(tmp_path / "dev", "dev-1-1", 3)
-        out = tmp_path / "out"
-        run("convert", "nlvr2", "--source", tmp_path, "--out_dir", out, code=1)
-        assert [(row["source"], row["code"]) for row in read_lines(out / "rejects.jsonl")] == [
-            ("dev-1-0", "not_unicode")
-        ]
-        assert [row["id"] for row in read_lines(out / "nlvr2_val.jsonl")] == ["val-0000000000"]
+    def test_what_is_no_unicode_is_a_reject(self, tmp_path: Path) -> None:
+        raw, out = tmp_path / "raw", tmp_path / "out"
+        odd = raw / os.fsdecode(b"bad\xff")
+        rows = [line("dev-1-0-0", sentence="half \ud83d a dog"), line("dev-1-1-0"), line("dev-1-2-0")]
+        write_json_lines(raw / "dev.json", rows)
+        for row, folder in enumerate((raw, odd, raw)):
+            write_pair(folder, f"dev-1-{row}", 10 * row)
+        run("convert", "nlvr2", "--source", raw, "--out_dir", out, code=1)
+        rejects = [(row["source"], row["code"]) for row in read_lines(out / "rejects.jsonl")]
+        assert rejects == [("dev-1-0", "not_unicode"), ("dev-1-1", "not_unicode")]
+        assert [row["group"] for row in read_lines(out / "nlvr2_val.jsonl")] == ["dev-1"]
 
     def test_bad_pictures_are_rejects(self, tmp_path: Path) -> None:
         pairs = [f"dev-1-{number}" for number in range(5)]
@@ -249,7 +249,7 @@ class TestOriginals:
 
     def test_carving_is_refused(self, originals: Path) -> None:
         for option in ({"seed": 0}, {"val_fraction": 0.1}):
-            with pytest.raises(UsageError, match=f"^--{next(iter(option))} has no meaning for this source"):
+            with pytest.raises(UsageError, match=rf"^--{next(iter(option))} has no meaning for this source"):
                 convert_folder(originals, **option)
 
 
@@ -312,7 +312,7 @@ class TestParquet:
         self, label: object, true: object, false: object, tmp_path: Path
     ) -> None:
         rows = [entry("train-1-0-0", true), entry("train-1-1-0", false), entry("train-1-2-0", None)]
-        write_parquet(tmp_path / "default/train/0000.parquet", rows, table(label))
+        write_parquet(tmp_path / "default/test/0000.parquet", rows, table(label))
         made, rejects = convert_folder(tmp_path)
         assert answers(made) == {"train-1-0-0": "Yes.", "train-1-1-0": "No.", "train-1-2-0": None}
         assert not rejects
@@ -381,8 +381,8 @@ class TestParquet:
         noted = pa.table(columns).replace_schema_metadata({"huggingface": json.dumps(facts)})
         pq.write_table(noted, tmp_path / "train.parquet")
         made, rejects = convert_folder(tmp_path)
-        assert answers(made) == {"train-1-0-0": "Yes.", "train-1-1-0": None, "train-1-6-0": "No."}
-        expected = {1: "duplicate_id", 3: "bad_id", 4: "bad_id", 5: "no_question"}
+        assert answers(made) == {"train-1-0-0": "Yes.", "train-1-6-0": "No."}
+        expected = {1: "duplicate_id", 2: "no_label", 3: "bad_id", 4: "bad_id", 5: "no_question"}
         expected |= {6: "missing_image", 7: "missing_image", 8: "empty_image"}
         assert codes(rejects) == [(f"train.parquet/{number:07d}", "train", code) for number, code in expected.items()]
 
@@ -479,7 +479,7 @@ class TestCauldron:
 
     def test_the_prompt_is_its_own(self, tmp_path: Path) -> None:
         write_parquet(tmp_path / "train-00000-of-00001.parquet", [said((claim("A cat."), "No."))], CAULDRON)
-        with pytest.raises(UsageError, match="^--prompt has no meaning for this source, for the Cauldron asks"):
+        with pytest.raises(UsageError, match=r"^--prompt has no meaning for this source, for the Cauldron asks"):
             convert_folder(tmp_path, prompt="{sentence}?")
 
 
@@ -495,28 +495,17 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-class TestRuns:
-    @pytest.fixture
-    def words(self, many: Path) -> list[str]:
-        return ["-m", "phi3v_data", "convert", "nlvr2", "--source", str(many), "--max_rejects", "1", "--out_dir"]
-
-    def test_workers_and_kills_change_no_byte(self, words: list[str], tmp_path: Path) -> None:
-        """Kill -9 the whole process group as soon as a part is done, then let it end."""
-        one, two, killed = (tmp_path / name for name in ("one", "two", "killed"))
-        subprocess.run([sys.executable, *words, str(one), "--workers", "1"], check=True, capture_output=True)
-        subprocess.run([sys.executable, *words, str(two), "--workers", "2"], check=True, capture_output=True)
-        command = [sys.executable, *words, str(killed), "--workers", "1"]
-        process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
-        while process.poll() is None and not (killed / ".convert/parts/part-00000").exists():
-            pass
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        subprocess.run(command, check=True, capture_output=True)
-        expected = snapshot(one)
-        assert len(read_lines(one / "nlvr2_val.jsonl")) == 78
-        assert snapshot(two) == expected
-        assert snapshot(killed) == expected
+def test_workers_and_kills_change_no_byte(many: Path, tmp_path: Path) -> None:
+    one, two, killed = (tmp_path / name for name in ("one", "two", "killed"))
+    flags = ("--max_rejects", "1", "--workers")
+    run("convert", "nlvr2", "--source", many, "--out_dir", one, *flags, "1")
+    run("convert", "nlvr2", "--source", many, "--out_dir", two, *flags, "2")
+    kill_after_a_part("nlvr2", many, killed, *flags, "1")
+    run("convert", "nlvr2", "--source", many, "--out_dir", killed, *flags, "2")
+    expected = snapshot(one)
+    assert len(read_lines(one / "nlvr2_val.jsonl")) == 78
+    assert snapshot(two) == expected
+    assert snapshot(killed) == expected
 
 
 def test_real_rows_become_these_records(tmp_path: Path) -> None:

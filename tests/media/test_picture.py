@@ -121,7 +121,7 @@ def test_of_an_animation_the_first_frame_is_the_picture() -> None:
     assert same(reencoded(gif), COLOURS.quantize(16).convert("RGB"))
 
 
-def test_black_and_white_becomes_gray_levels_of_colour() -> None:
+def test_black_and_white_becomes_true_colours_too() -> None:
     assert same(reencoded(encoded(COLOURS.convert("1"), "TIFF")), COLOURS.convert("1").convert("RGB"))
 
 
@@ -156,7 +156,8 @@ def test_what_is_shrunk_is_turned_upright(form: str) -> None:
     stored = reencoded(with_orientation(form), form, image_size=20)
     assert stored.size == (15, 20)
     levels = np.asarray(stored.convert("L"))
-    assert levels[:, :6].max() < 64 < 192 < levels[:, 9:].min()
+    assert levels[:, :6].max() < 64
+    assert levels[:, 9:].min() > 192
     assert UPRIGHT_BY not in stored.getexif()
 
 
@@ -272,7 +273,7 @@ def test_a_bomb_of_text_is_never_unpacked(behind: bool) -> None:
     text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(100 << 20)))
     png = AS_THEY_ARE["png"]
     place = png.index(b"IEND" if behind else b"IDAT") - 4
-    with pytest.raises(checks.BadImage, match="its header is broken|does not decode"):
+    with pytest.raises(checks.BadImage, match=r"its header is broken|does not decode"):
         store_picture(png[:place] + text + png[place:], "x", decode=True)
 
 
