@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from phi3v_data.convert.archive import SUFFIXES
+from phi3v_data.convert.patterns import choose_by_pattern, usable_names
 from phi3v_data.errors import CannotRun
-from phi3v_data.paths import name_fault
 from phi3v_data.printable import printable
 
 if TYPE_CHECKING:
@@ -74,11 +73,11 @@ def choose(names: Iterable[str], request: HubRequest) -> Choice | None:
     """
     if request.likely and request.certain:
         return Choice(None, (request.likely,))
-    usable = sorted({name for name in names if name_fault(name) is None and "/." not in f"/{name}"})
-    for pattern in request.patterns:
-        if fitting := tuple(name for name in usable if fnmatchcase(name, pattern)):
-            _require_one_configuration(pattern, fitting, request)
-            return Choice(pattern, fitting)
+    usable = usable_names(names)
+    if chosen := choose_by_pattern(request.patterns, usable):
+        pattern, fitting = chosen
+        _require_one_configuration(pattern, fitting, request)
+        return Choice(pattern, tuple(fitting))
     archives = [name for name in usable if name.lower().endswith(SUFFIXES)]
     if request.patterns and not archives and any(name.endswith(".py") and "/" not in name for name in usable):
         return None

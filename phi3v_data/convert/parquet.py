@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from phi3v_data.convert.patterns import choose_by_pattern, usable_names
 from phi3v_data.errors import CannotRun, UsageError
 from phi3v_data.extras import require
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["ParquetFile", "class_names", "find_parquet", "matching", "shard_name"]
+__all__ = ["ParquetFile", "class_names", "find_parquet", "shard_name"]
 
 _SHARD = re.compile(r"(.+/)?(?P<split>\w+)-\d{5}-of-\d{5}(-[0-9a-f]{16})?\.parquet", re.ASCII)
 _NUMBERED = re.compile(r".+/(partial-)?(?P<split>\w+)/\d{4,}\.parquet", re.ASCII)
@@ -29,14 +29,6 @@ _ROWS = 1024
 _PICTURES = 8
 
 
-def matching(patterns: Sequence[str], files: Sequence[str]) -> list[str]:
-    """Return the files that the first pattern with any match takes, sorted; `*` matches '/' too."""
-    for pattern in patterns:
-        if found := sorted(file for file in files if fnmatchcase(file, pattern)):
-            return found
-    return []
-
-
 def find_parquet(root: Path, patterns: Sequence[str]) -> dict[str, list[str]]:
     """Return the Parquet files below a folder that the patterns choose, sorted, by the split each one's path names.
 
@@ -45,7 +37,7 @@ def find_parquet(root: Path, patterns: Sequence[str]) -> dict[str, list[str]]:
     become `val`, and a path that names no split is `train`.
     """
     files = (path.relative_to(root).as_posix() for path in root.rglob("*.parquet") if path.is_file())
-    chosen = matching(patterns, [file for file in files if not file.startswith(".") and "/." not in file])
+    _, chosen = choose_by_pattern(patterns, usable_names(files)) or ("", [])
     order = {name: rank for rank, name in enumerate(("train", "val", "test"))}
     splits = sorted(set(map(_split_of, chosen)), key=lambda name: (order.get(name, len(order)), name))
     return {split: [file for file in chosen if _split_of(file) == split] for split in splits}

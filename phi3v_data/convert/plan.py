@@ -193,7 +193,7 @@ def _fold(name: str) -> str:
 
 def _part_size(total: int) -> int:
     """Return sources per part: small enough to lose little to a kill, large enough for few parts."""
-    return min(max(total // 1000, 16), 4096)
+    return min(max(total // 256, 16), 4096)
 
 
 def _cut(db: sqlite3.Connection, size: int) -> None:

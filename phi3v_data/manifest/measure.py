@@ -6,7 +6,6 @@ import hashlib
 from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from phi3v_data.image_folder import ImageFolder
@@ -82,6 +81,8 @@ class _ImageTally:
 
     def total(self) -> tuple[int, int | None]:
         """Return how many distinct images there are, and their bytes together where the folder is known."""
+        import numpy as np  # here, for a conversion seldom has to count
+
         hashes, sizes = np.asarray(self._hashes, np.uint64), np.asarray(self._sizes, np.uint64)
         order = hashes.argsort()
         count = size = 0

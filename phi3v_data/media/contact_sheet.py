@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -85,9 +86,8 @@ def _shorten(text: str, font: FreeTypeFont | BitmapFont, width: int) -> str:
     text = " ".join(text.split())[-400:]
     if font.getlength(text) <= width:
         return text
-    while text and font.getlength("…" + text) > width:
-        text = text[1:]
-    return "…" + text
+    cut = bisect_left(range(len(text)), True, key=lambda start: font.getlength("…" + text[start:]) <= width)
+    return "…" + text[cut:]
 
 
 def _thumbnail(path: Path, size: tuple[int, int]) -> Image:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from phi3v_data.convert.parquet import ParquetFile, class_names, find_parquet, matching, shard_name
+from phi3v_data.convert.parquet import ParquetFile, class_names, find_parquet, shard_name
 from phi3v_data.errors import CannotRun, MissingExtra, UsageError
 from tests.converters.made_sources import picture, write_parquet
 from tests.helpers import spread
@@ -108,20 +108,6 @@ class TestSplits:
         assert find_parquet(tmp_path, ["*.parquet"]) == {}
         (tmp_path / "dev.parquet").symlink_to("notes.txt")  # as the hub's cache has them
         assert find_parquet(tmp_path, ["*.parquet"]) == {"val": ["dev.parquet"]}
-
-
-@pytest.mark.parametrize(
-    ("patterns", "files", "expected"),
-    [
-        (["a/*", "*"], ["b/x", "a/z", "a/y"], ["a/y", "a/z"]),
-        (["a/*", "b/*"], ["b/x", "c/x"], ["b/x"]),
-        (["*.parquet"], ["a/b/c.parquet", "c.parquet", "c.Parquet"], ["a/b/c.parquet", "c.parquet"]),
-        (["data/*.parquet"], ["mydata/a.parquet", "Data/a.parquet"], []),
-        ([], ["a"], []),
-    ],
-)
-def test_matching(patterns: Sequence[str], files: Sequence[str], expected: list[str]) -> None:
-    assert matching(patterns, files) == expected
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -25,6 +24,27 @@ if TYPE_CHECKING:
     from phi3v_schemas import Manifest
 
 __all__ = ["convert_folder", "kill_after_a_part", "rejects"]
+
+
+_KILLED = """
+import os, signal
+from phi3v_data.cli import main
+from phi3v_data.convert import executors
+from phi3v_data.convert.worker import PartDone
+
+convert = executors.LocalExecutor.run
+
+def convert_one_part(self, folder, parts, on_message):
+    def kill_when_done(message):
+        if isinstance(message, PartDone):
+            os.killpg(0, signal.SIGKILL)
+        on_message(message)
+    convert(self, folder, parts, kill_when_done)
+
+executors.LocalExecutor.run = convert_one_part
+main()
+"""
+"""The command, but for its end: a watcher from outside might come too late."""
 
 
 class _Here:
@@ -52,11 +72,8 @@ def rejects(out_dir: Path) -> list[tuple[str, str | None, str]]:
 
 
 def kill_after_a_part(name: str, source: Path, out_dir: Path, *flags: str) -> None:
-    """Start a conversion and kill -9 it, with its workers, as soon as its first part is done."""
-    words = ["-m", "phi3v_data", "convert", name, "--source", str(source), "--out_dir", str(out_dir), *flags]
-    process = subprocess.Popen([sys.executable, *words], start_new_session=True, stdout=subprocess.DEVNULL)
-    while not (out_dir / ".convert/parts/part-00000").exists():
-        assert process.poll() is None
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (out_dir / "manifest.json").exists()
+    """Start a conversion that is killed with -9, its workers too, as soon as its first part is done."""
+    words = ["-c", _KILLED, "convert", name, "--source", str(source), "--out_dir", str(out_dir), *flags]
+    killed = subprocess.run([sys.executable, *words], start_new_session=True, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert (out_dir / ".convert/parts").is_dir() and not (out_dir / "manifest.json").exists()
