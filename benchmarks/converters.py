@@ -1,6 +1,6 @@
 """Convert pictures with questions: ours, `datasets.map` and the limit, alternating in one run, start-up included.
 
-    python benchmarks/converters.py --records 1600 --rounds 5
+    python benchmarks/converters.py --records 1600 --rounds 5 --work_dir /dev/shm
     python benchmarks/converters.py --memory 100000
 
 Makes every form of DocVQA, Hateful Memes and NLVR2 in turn, converts it with every contender, and prints medians over

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from phi3v_data.convert.annotations import read_json
+from phi3v_data.convert.annotations import read_json, wrapping
 from phi3v_data.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -74,10 +74,11 @@ def find_annotations(root: Path) -> list[Annotations]:
     Raises:
         UsageError: There are none.
     """
+    base = wrapping(root)
     places = [
-        *((f"{split}/", f"{split}/{_DOCUMENTS}") for split in ("train", "val", "test")),
-        (f"{_KINDS[0]}/", f"{_KINDS[1]}/"),
-        ("", _DOCUMENTS),
+        *((f"{base}{split}/", f"{base}{split}/{_DOCUMENTS}") for split in ("train", "val", "test")),
+        (f"{base}{_KINDS[0]}/", f"{base}{_KINDS[1]}/"),
+        (base, base + _DOCUMENTS),
     ]
     found: dict[str, Annotations] = {}
     for split in ("train", "val", "test"):

@@ -22,7 +22,7 @@ from pydantic import Field
 
 from phi3v_converters import cauldron
 from phi3v_converters.cauldron import CarvedOptions
-from phi3v_data.convert.annotations import read_json_lines
+from phi3v_data.convert.annotations import read_json_lines, wrapping
 from phi3v_data.convert.converter import Reject
 from phi3v_data.convert.parquet import ParquetFile, find_parquet
 from phi3v_data.convert.pictures import FilePicture, PictureConverter, Question
@@ -87,18 +87,21 @@ class HatefulMemes(PictureConverter[HatefulMemesOptions]):
     def _originals(self) -> Mapping[str, Iterator[Source | Reject]]:
         """List the splits whose JSON lines are there."""
         self.options.refuse_carving()
-        at_hand = {split: [name for name in names if (self.root / name).is_file()] for split, names in _FILES.items()}
+        base = wrapping(self.root)
+        at_hand = {
+            split: [name for name in names if (self.root / base / name).is_file()] for split, names in _FILES.items()
+        }
         if not any(at_hand.values()):
             raise UsageError(
                 f"no Hateful Memes found in {self.root}: expected train.jsonl, dev_seen.jsonl or others of the release "
                 "beside img/, or the Cauldron's Parquet files"
             )
-        return {split: self._memes(names[0], split) for split, names in at_hand.items() if names}
+        return {split: self._memes(base, names[0], split) for split, names in at_hand.items() if names}
 
-    def _memes(self, file: str, split: str) -> Iterator[Source | Reject]:
-        """List the memes of one file of JSON lines."""
+    def _memes(self, base: str, file: str, split: str) -> Iterator[Source | Reject]:
+        """List the memes of one file of JSON lines in the folder `base`."""
         places: dict[str, str] = {}
-        for entry in read_json_lines(self.root / file, file, split):
+        for entry in read_json_lines(self.root / base / file, file, split):
             if isinstance(entry, Reject):
                 yield entry
                 continue
@@ -111,7 +114,7 @@ class HatefulMemes(PictureConverter[HatefulMemesOptions]):
                 yield Reject(source=place, split=split, code=error.code, message=error.message)
             else:
                 name = picture.rpartition("/")[2].rpartition(".")[0] or picture
-                yield self.source(path=picture, name=name, pictures=[FilePicture(picture)], questions=[question])
+                yield self.source(path=picture, name=name, pictures=[FilePicture(base + picture)], questions=[question])
 
     def _ask(self, row: Mapping[str, Any], split: str) -> Question:
         """Make the question of an original row; one of a test without a label is there to be asked.

@@ -6,6 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from phi3v_data.convert.annotations import wrapping
 from phi3v_data.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def find_annotations(root: Path) -> dict[str, Path]:
     Raises:
         UsageError: There is none.
     """
-    places = {name: [root / folder / f"{name}.json" for folder in _FOLDERS] for name in SPLITS}
+    base = root / wrapping(root)
+    places = {name: [base / folder / f"{name}.json" for folder in _FOLDERS] for name in SPLITS}
     found = {name: next((path for path in paths if path.is_file()), None) for name, paths in places.items()}
     if not any(found.values()):
         raise UsageError(

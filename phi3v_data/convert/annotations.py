@@ -1,4 +1,4 @@
-"""Annotation files of raw data: JSON lines read one by one, a JSON document as a whole; nothing is trusted."""
+"""Annotation files of raw data: where they are, JSON lines one by one, JSON as a whole; nothing is trusted."""
 
 from __future__ import annotations
 
@@ -13,9 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["read_json", "read_json_lines"]
+__all__ = ["read_json", "read_json_lines", "wrapping"]
 
 _ENCODING = "utf-8-sig"  # with a byte order mark or without
+_DEEPEST = 4
+
+
+def wrapping(root: Path) -> str:
+    """Return the path, with a final '/', of the single folder that an archive often wraps around everything, or ""."""
+    prefix = ""
+    for _ in range(_DEEPEST):
+        seen = [path for path in (root / prefix).iterdir() if not path.name.startswith((".", "__MACOSX"))]
+        if len(seen) != 1 or not seen[0].is_dir():
+            break
+        prefix += f"{seen[0].name}/"
+    return prefix
 
 
 def read_json(path: Path) -> Any:
