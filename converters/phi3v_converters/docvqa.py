@@ -39,7 +39,7 @@ from phi3v_converters.docvqa_entry import (
 from phi3v_converters.docvqa_layout import Annotations, find_annotations
 from phi3v_data.convert.converter import Reject
 from phi3v_data.convert.parquet import ParquetFile, find_parquet
-from phi3v_data.convert.pictures import FilePicture, PictureConverter, Question, RowPicture, requires
+from phi3v_data.convert.pictures import FilePicture, PictureConverter, Prompt, Question, RowPicture, requires
 from phi3v_data.convert.sources import HubFile
 from phi3v_data.errors import SourceError, UsageError
 
@@ -55,7 +55,7 @@ __all__ = ["DocVQA", "DocVQAOptions"]
 class DocVQAOptions(CarvedOptions):
     """What shapes the pictures, the prompt, the target and the splits."""
 
-    prompt: Annotated[str, requires("{question}")] = Field(
+    prompt: Annotated[Prompt, requires("{question}")] = Field(
         default="{question}\nAnswer briefly.",
         description="The prompt; {question} becomes the question.",
     )

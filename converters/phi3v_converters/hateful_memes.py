@@ -25,7 +25,7 @@ from phi3v_converters.cauldron import CarvedOptions
 from phi3v_data.convert.annotations import read_json_lines, wrapping
 from phi3v_data.convert.converter import Reject
 from phi3v_data.convert.parquet import ParquetFile, find_parquet
-from phi3v_data.convert.pictures import FilePicture, PictureConverter, Question
+from phi3v_data.convert.pictures import FilePicture, PictureConverter, Prompt, Question
 from phi3v_data.convert.sources import HubFile
 from phi3v_data.errors import SourceError, UsageError
 
@@ -53,9 +53,8 @@ _CLASSES = {0: "not hateful", 1: "hateful"}
 class HatefulMemesOptions(CarvedOptions):
     """What shapes the pictures, the prompt and the splits."""
 
-    prompt: str = Field(
+    prompt: Prompt = Field(
         default="Is this meme hateful?\nAnswer yes or no.",
-        min_length=1,
         description="The question. The Cauldron has its own.",
     )
     include_text: bool = Field(default=False, description="Put the meme's caption before the question.")

@@ -30,7 +30,7 @@ from phi3v_converters.nlvr2_sets import SharedSentences
 from phi3v_data.convert.annotations import read_json_lines
 from phi3v_data.convert.converter import Reject, Source
 from phi3v_data.convert.parquet import ParquetFile, class_names, find_parquet
-from phi3v_data.convert.pictures import FilePicture, PictureConverter, Question, RowPicture, requires
+from phi3v_data.convert.pictures import FilePicture, PictureConverter, Prompt, Question, RowPicture, requires
 from phi3v_data.convert.sources import HubFile
 from phi3v_data.errors import SourceError, UsageError
 
@@ -47,7 +47,7 @@ _COLUMNS = ("identifier", "sentence", "label")
 class NLVR2Options(CarvedOptions):
     """What shapes the pictures, the prompt and the splits."""
 
-    prompt: Annotated[str, requires("{sentence}")] = Field(
+    prompt: Annotated[Prompt, requires("{sentence}")] = Field(
         default="The first image is the image on the left, the second image is the image on the right. "
         'Given the left and right images, does the statement "{sentence}" hold true? Answer yes or no.',
         description="The question; {sentence} becomes the sentence. The Cauldron has its own.",

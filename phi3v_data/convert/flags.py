@@ -63,7 +63,8 @@ def _shown_default(field: FieldInfo) -> str:
     says_so = "default:" in (field.description or "").lower()
     if says_so or field.default_factory or field.default is None or field.default is False or field.default == []:
         return ""
-    return f"[default: {field.default}]"
+    shown = str(field.default).replace("\n", "\\n")
+    return f"[default: {shown}]"
 
 
 def options_from(model: type[Options], given: Mapping[str, Any]) -> Options:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["FilePicture", "PictureConverter", "PictureOptions", "Question", "RowPicture", "requires"]
+__all__ = ["FilePicture", "PictureConverter", "PictureOptions", "Prompt", "Question", "RowPicture", "requires"]
 
 _MOST_BYTES = 1 << 28
 """Of a file that is to be a picture: more is somebody's video, or a trap."""
@@ -42,6 +42,15 @@ _CODES = {
     TooManyPixels: "too_many_pixels",
     DamagedImage: "damaged",
 }
+
+
+def _break_lines(prompt: str) -> str:
+    r"""Return a prompt with the `\n` that a person types on a command line as new lines."""
+    return prompt.replace("\\n", "\n")
+
+
+Prompt = Annotated[str, Field(min_length=1), AfterValidator(_break_lines)]
+r"""A prompt as an option: `\n` is a new line."""
 
 
 def requires(placeholder: str) -> AfterValidator:

@@ -26,6 +26,7 @@ class Sample(Options):
     drop: bool = Field(default=False, description="Drop them.")
     tags: tuple[str, ...] = Field(default_factory=tuple, description="Words.")
     folder: Path | None = None
+    text: str = Field(default="a\nb", description="Lines.")
 
     @model_validator(mode="after")
     def _not_both(self) -> Sample:
@@ -77,7 +78,7 @@ def test_help_states_defaults_and_what_is_required() -> None:
         "--share NUMBER Which part. --mode [fast|exact] How. [default: fast]",
         "--fold [1|2] [default: 1] --seed INTEGER [default: 0]",
         "--keep / --no_keep Keep them. [default: True]",
-        "--drop / --no_drop Drop them. --tags TEXT Words. --folder PATH",
+        "--drop / --no_drop Drop them. --tags TEXT Words. --folder PATH --text TEXT Lines. [default: a\\nb]",
     ):
         assert part in words
 

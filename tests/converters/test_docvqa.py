@@ -435,8 +435,8 @@ class TestAnswers:
         assert set(targets(out, "train")) == {"a", "b", "c"}
 
     def test_the_prompt_is_the_users_choice(self, raw: dict[str, Path], tmp_path: Path) -> None:
-        out = self.convert(raw["nielsr"], tmp_path / "out", prompt="{{question}} {question}?! {it}")
-        assert records(out)[0]["conversations"][0]["user"] == "{Who?} Who??! {it}"
+        out = self.convert(raw["nielsr"], tmp_path / "out", prompt=r"{{question}}\n{question}?! {it}")
+        assert records(out)[0]["conversations"][0]["user"] == "{Who?}\nWho??! {it}"
 
 
 class TestRejects:
