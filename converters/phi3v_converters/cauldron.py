@@ -10,38 +10,24 @@ It has no split but train, so val is carved off.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from phi3v_data.convert.carve import carve
 from phi3v_data.convert.converter import Reject
 from phi3v_data.convert.parquet import ParquetFile
-from phi3v_data.convert.pictures import PictureConverter, PictureOptions, Question, RowPicture
+from phi3v_data.convert.pictures import Question, RowPicture
 from phi3v_data.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from phi3v_converters.carved import CarvedConverter
     from phi3v_data.convert.converter import Source
 
-__all__ = ["CarvedOptions", "is_cauldron", "list_cauldron", "read_texts", "yes_or_no"]
+__all__ = ["is_cauldron", "list_cauldron", "other_columns", "read_texts", "yes_or_no"]
 
 _YES_NO = {"Yes.": True, "No.": False}
-
-
-class CarvedOptions(PictureOptions):
-    """What shapes the pictures, and the val that is carved off where the source has no split but train."""
-
-    val_fraction: float = Field(
-        default=0.1, ge=0, lt=1, description="Part carved off as val, where the source has no split but train."
-    )
-    seed: int = Field(default=0, description="Seed of the carving.")
-
-    def refuse_carving(self) -> None:
-        """Refuse the flags of the carving where the source has its own splits."""
-        self.refuse("val_fraction", "seed", why="it has its own splits")
 
 
 def is_cauldron(file: ParquetFile) -> bool:
@@ -50,7 +36,7 @@ def is_cauldron(file: ParquetFile) -> bool:
 
 
 def list_cauldron(
-    converter: PictureConverter[Any],
+    converter: CarvedConverter[Any],
     splits: Mapping[str, Sequence[str]],
     *,
     pictures: int,
@@ -60,7 +46,7 @@ def list_cauldron(
     """List every row with all of its questions; val is carved off train, rows of one group together.
 
     Args:
-        converter: Makes the sources; its options are `CarvedOptions`.
+        converter: Makes the sources.
         splits: Files below its root, by split.
         pictures: How many each row holds.
         question: Makes a question of what the user and the assistant say, or raises `SourceError`.
@@ -81,11 +67,7 @@ def list_cauldron(
                     refs = [RowPicture(file, row, "images", index, pictures) for index in range(pictures)]
                     yield converter.row_source(file, row, refs, questions, group(questions))
 
-    options: CarvedOptions = converter.options
-    if set(splits) != {"train"}:
-        options.refuse_carving()
-        return {split: listed(split) for split in splits}
-    return carve(lambda: listed("train"), options.val_fraction, seed=options.seed)
+    return converter.divide({split: partial(listed, split) for split in splits})
 
 
 def read_texts(path: Path) -> Iterator[list[tuple[str, str]]]:
@@ -103,6 +85,11 @@ def read_texts(path: Path) -> Iterator[list[tuple[str, str]]]:
         except (AttributeError, KeyError, TypeError):  # null, or no texts of the Cauldron's form
             said = []
         yield said if all(user and assistant for user, assistant in said) else []
+
+
+def other_columns(file: ParquetFile) -> str:
+    """Return the end of a sentence about a file whose columns are another dataset's."""
+    return f": it has the columns {', '.join(file.columns)[:200]}; move it elsewhere, or give the folder beside it"
 
 
 def yes_or_no(assistant: str) -> bool:

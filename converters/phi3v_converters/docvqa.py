@@ -20,13 +20,15 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from phi3v_converters import cauldron
-from phi3v_converters.cauldron import CarvedOptions
+from phi3v_converters.carved import CarvedConverter, CarvedOptions
+from phi3v_converters.docvqa_cauldron import cauldron_answer, cauldron_question
 from phi3v_converters.docvqa_entry import (
     COLUMNS,
     answers_of,
@@ -38,8 +40,8 @@ from phi3v_converters.docvqa_entry import (
 )
 from phi3v_converters.docvqa_layout import Annotations, find_annotations
 from phi3v_data.convert.converter import Reject
-from phi3v_data.convert.parquet import ParquetFile, find_parquet
-from phi3v_data.convert.pictures import FilePicture, PictureConverter, Prompt, Question, RowPicture, requires
+from phi3v_data.convert.parquet import ParquetFile
+from phi3v_data.convert.pictures import FilePicture, Prompt, Question, RowPicture, requires
 from phi3v_data.convert.sources import HubFile
 from phi3v_data.errors import SourceError, UsageError
 
@@ -72,7 +74,7 @@ class DocVQAOptions(CarvedOptions):
         self.refuse(*idle, why="it has its own splits")
 
 
-class DocVQA(PictureConverter[DocVQAOptions]):
+class DocVQA(CarvedConverter[DocVQAOptions]):
     """Scanned pages → questions with short answers."""
 
     name: ClassVar[str] = "docvqa"
@@ -83,17 +85,15 @@ class DocVQA(PictureConverter[DocVQAOptions]):
 
     def sources(self) -> Mapping[str, Iterator[Source | Reject]]:
         """List the pages of every split, each with its questions."""
-        splits = find_parquet(self.root, self.files)
+        splits = self.parquet_files()
         if not splits:
-            self.options.refuse_carving()
-            return {found.split: self._pages(found) for found in find_annotations(self.root)}
+            return self.divide({found.split: partial(self._pages, found) for found in find_annotations(self.root)})
         first = next(file for files in splits.values() for file in files)
         file = ParquetFile(self.root / first)
         if cauldron.is_cauldron(file):
             self.options.refuse("answer", why="the Cauldron keeps one answer to each question")
             return cauldron.list_cauldron(self, splits, pictures=1, question=self._told)
-        self.options.refuse_carving()
-        return {split: self._rows(files, split) for split, files in splits.items()}
+        return self.divide({split: partial(self._rows, files, split) for split, files in splits.items()})
 
     def _pages(self, found: Annotations) -> Iterator[Source | Reject]:
         """List the pages of one original file; the questions about a page need not stand together."""
@@ -121,7 +121,7 @@ class DocVQA(PictureConverter[DocVQAOptions]):
         for name in files:
             file = ParquetFile(self.root / name)
             if not is_docvqa(set(file.columns), split):
-                raise UsageError(f"{name} is not DocVQA: it has the columns {', '.join(file.columns)}")
+                raise UsageError(f"{name} is not DocVQA{cauldron.other_columns(file)}")
             columns = [column for column in file.columns if column in COLUMNS]
             numbered = enumerate(file.rows(columns))
             for _, rows in groupby(numbered, key=page_of):
@@ -163,10 +163,10 @@ class DocVQA(PictureConverter[DocVQAOptions]):
         return [replace(asked, assistant=target) for target in targets]
 
     def _told(self, user: str, assistant: str) -> Question:
-        """Make a question of what the Cauldron says: its last line asks for brevity, and it adds a full stop."""
-        question = self.options.prompt.replace("{question}", user.rpartition("\n")[0] or user)
-        answer = assistant.removesuffix(".") or assistant
-        return Question(user=question, assistant=answer, answers=[answer])
+        """Make a question of what the Cauldron says."""
+        prompt = self.options.prompt.replace("{question}", cauldron_question(user))
+        answer = cauldron_answer(assistant)
+        return Question(user=prompt, assistant=answer, answers=[answer])
 
     @classmethod
     def write_sample(cls, folder: Path) -> None:

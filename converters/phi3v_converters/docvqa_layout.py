@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from phi3v_data.convert.annotations import read_json, wrapping
+from phi3v_data.convert.annotations import bases, read_json
+from phi3v_data.convert.pictures import safe_path
 from phi3v_data.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -60,12 +61,12 @@ class Annotations:
         """Return the path of an entry's page below the root.
 
         Raises:
-            SourceError: The entry names none.
+            SourceError: The entry names none, or one outside the source.
         """
         named = entry.get("image")
         if not isinstance(named, str) or not named.removeprefix(_DOCUMENTS):
             raise SourceError("no_picture", f"the entry names no page: its field 'image' is {named!r}")
-        return self.pictures + named.removeprefix(_DOCUMENTS)
+        return safe_path(self.pictures + named.removeprefix(_DOCUMENTS))
 
 
 def find_annotations(root: Path) -> list[Annotations]:
@@ -74,12 +75,7 @@ def find_annotations(root: Path) -> list[Annotations]:
     Raises:
         UsageError: There are none.
     """
-    base = wrapping(root)
-    places = [
-        *((f"{base}{split}/", f"{base}{split}/{_DOCUMENTS}") for split in ("train", "val", "test")),
-        (f"{base}{_KINDS[0]}/", f"{base}{_KINDS[1]}/"),
-        (base, base + _DOCUMENTS),
-    ]
+    places = [place for base in bases(root) for place in _places(base)]
     found: dict[str, Annotations] = {}
     for split in ("train", "val", "test"):
         for folder, pictures in places:
@@ -92,3 +88,9 @@ def find_annotations(root: Path) -> list[Annotations]:
             "beside spdocvqa_images/, or Parquet files"
         )
     return list(found.values())
+
+
+def _places(base: str) -> list[tuple[str, str]]:
+    """Return the folders in which annotations may lie, each with the one that holds their pages."""
+    by_split = [(f"{base}{split}/", f"{base}{split}/{_DOCUMENTS}") for split in ("train", "val", "test")]
+    return [*by_split, (f"{base}{_KINDS[0]}/", f"{base}{_KINDS[1]}/"), (base, base + _DOCUMENTS)]

@@ -16,21 +16,22 @@ some do not; a row without a label is there to be evaluated.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from phi3v_converters import cauldron
-from phi3v_converters.cauldron import CarvedOptions
-from phi3v_data.convert.annotations import read_json_lines, wrapping
+from phi3v_converters.carved import CarvedConverter, CarvedOptions
+from phi3v_data.convert.annotations import bases, read_json_lines
 from phi3v_data.convert.converter import Reject
-from phi3v_data.convert.parquet import ParquetFile, find_parquet
-from phi3v_data.convert.pictures import FilePicture, PictureConverter, Prompt, Question
+from phi3v_data.convert.parquet import ParquetFile
+from phi3v_data.convert.pictures import FilePicture, Prompt, Question, safe_path
 from phi3v_data.convert.sources import HubFile
 from phi3v_data.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from phi3v_data.convert.converter import Source
@@ -60,7 +61,7 @@ class HatefulMemesOptions(CarvedOptions):
     include_text: bool = Field(default=False, description="Put the meme's caption before the question.")
 
 
-class HatefulMemes(PictureConverter[HatefulMemesOptions]):
+class HatefulMemes(CarvedConverter[HatefulMemesOptions]):
     """Memes → is it hateful? Yes or no."""
 
     name: ClassVar[str] = "hateful_memes"
@@ -71,31 +72,28 @@ class HatefulMemes(PictureConverter[HatefulMemesOptions]):
 
     def sources(self) -> Mapping[str, Iterator[Source | Reject]]:
         """List the memes of every split."""
-        splits = find_parquet(self.root, self.files)
+        splits = self.parquet_files()
         if not splits:
             return self._originals()
         first = next(file for files in splits.values() for file in files)
         file = ParquetFile(self.root / first)
         if not cauldron.is_cauldron(file):
-            raise UsageError(
-                f"{first} is not the Cauldron's Hateful Memes: it has the columns {', '.join(file.columns)}"
-            )
+            raise UsageError(f"{first} is not the Cauldron's Hateful Memes{cauldron.other_columns(file)}")
         self.options.refuse("prompt", "include_text", why="the Cauldron asks in its own words, and has no captions")
         return cauldron.list_cauldron(self, splits, pictures=1, question=_told)
 
     def _originals(self) -> Mapping[str, Iterator[Source | Reject]]:
         """List the splits whose JSON lines are there."""
-        self.options.refuse_carving()
-        base = wrapping(self.root)
-        at_hand = {
-            split: [name for name in names if (self.root / base / name).is_file()] for split, names in _FILES.items()
-        }
-        if not any(at_hand.values()):
-            raise UsageError(
-                f"no Hateful Memes found in {self.root}: expected train.jsonl, dev_seen.jsonl or others of the release "
-                "beside img/, or the Cauldron's Parquet files"
-            )
-        return {split: self._memes(base, names[0], split) for split, names in at_hand.items() if names}
+        for base in bases(self.root):
+            files = {split: _present(self.root / base, names) for split, names in _FILES.items()}
+            if any(files.values()):
+                return self.divide(
+                    {split: partial(self._memes, base, name, split) for split, name in files.items() if name}
+                )
+        raise UsageError(
+            f"no Hateful Memes found in {self.root}: expected train.jsonl, dev_seen.jsonl or others of the release "
+            "beside img/, or the Cauldron's Parquet files"
+        )
 
     def _memes(self, base: str, file: str, split: str) -> Iterator[Source | Reject]:
         """List the memes of one file of JSON lines in the folder `base`."""
@@ -122,16 +120,19 @@ class HatefulMemes(PictureConverter[HatefulMemesOptions]):
             SourceError: The label is missing or neither 0 nor 1, or the caption is needed and missing.
         """
         label, text = row.get("label"), row.get("text")
-        if "label" not in row and not split.startswith("test"):
+        if label is None and not split.startswith("test"):
             raise SourceError("no_label", "the row has no label, which only a test split may lack")
-        if "label" in row and (type(label) is not int or label not in _ANSWERS):
+        if label is not None and (type(label) is not int or label not in _ANSWERS):
             raise SourceError("bad_label", f"the label is {label!r}, expected 0 (not hateful) or 1 (hateful)")
         prompt = self.options.prompt
         if self.options.include_text:
             if not isinstance(text, str) or not text.strip():
                 raise SourceError("no_caption", "the row has no text, which --include_text needs")
             prompt = f'The meme says: "{text.strip()}"\n{prompt}'
-        metadata = {"id": row["id"]} if "id" in row else None
+        number = row.get("id")
+        if number is not None and type(number) not in (int, str):
+            raise SourceError("bad_id", f"the row's id is {str(number)[:100]}, expected an integer or a string")
+        metadata = None if number is None else {"id": number}
         if label is None:
             return Question(user=prompt, metadata=metadata)
         return Question(user=prompt, assistant=_ANSWERS[label], label=_CLASSES[label], metadata=metadata)
@@ -144,11 +145,20 @@ class HatefulMemes(PictureConverter[HatefulMemesOptions]):
         write_hateful_memes(folder)
 
 
+def _present(folder: Path, names: Sequence[str]) -> str | None:
+    return next((name for name in names if (folder / name).is_file()), None)
+
+
 def _picture(row: Mapping[str, Any]) -> str:
+    """Return the path of a row's picture.
+
+    Raises:
+        SourceError: The row names none, or one outside the source.
+    """
     picture = row.get("img")
     if not isinstance(picture, str) or not picture:
         raise SourceError("no_picture", f"the row names no picture: its field 'img' is {picture!r}")
-    return picture
+    return safe_path(picture)
 
 
 def _told(user: str, assistant: str) -> Question:

@@ -18,19 +18,20 @@ An identifier is `<split>-<image set>-<pair>-<sentence>`; a pair is a source, it
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from phi3v_converters import cauldron
-from phi3v_converters.cauldron import CarvedOptions
+from phi3v_converters.carved import CarvedConverter, CarvedOptions
 from phi3v_converters.nlvr2_layout import SPLITS, find_annotations, find_pictures, identify, set_of
 from phi3v_converters.nlvr2_sets import SharedSentences
 from phi3v_data.convert.annotations import read_json_lines
 from phi3v_data.convert.converter import Reject, Source
-from phi3v_data.convert.parquet import ParquetFile, class_names, find_parquet
-from phi3v_data.convert.pictures import FilePicture, PictureConverter, Prompt, Question, RowPicture, requires
+from phi3v_data.convert.parquet import ParquetFile, class_names
+from phi3v_data.convert.pictures import FilePicture, Prompt, Question, RowPicture, requires
 from phi3v_data.convert.sources import HubFile
 from phi3v_data.errors import SourceError, UsageError
 
@@ -54,7 +55,7 @@ class NLVR2Options(CarvedOptions):
     )
 
 
-class NLVR2(PictureConverter[NLVR2Options]):
+class NLVR2(CarvedConverter[NLVR2Options]):
     """Pairs of photographs and a sentence about them → is it true? Yes or no."""
 
     name: ClassVar[str] = "nlvr2"
@@ -65,7 +66,7 @@ class NLVR2(PictureConverter[NLVR2Options]):
 
     def sources(self) -> Mapping[str, Iterator[Source | Reject]]:
         """List the pairs of every split, each with its sentences."""
-        splits = find_parquet(self.root, self.files)
+        splits = self.parquet_files()
         if not splits:
             return self._originals()
         first = next(file for files in splits.values() for file in files)
@@ -74,8 +75,7 @@ class NLVR2(PictureConverter[NLVR2Options]):
             self.options.refuse("prompt", why="the Cauldron asks in its own words")
             return self._cauldron(splits)
         _check_columns(file)
-        self.options.refuse_carving()
-        return {split: self._rows(files, split) for split, files in splits.items()}
+        return self.divide({split: partial(self._rows, files, split) for split, files in splits.items()})
 
     def _cauldron(self, splits: Mapping[str, Sequence[str]]) -> Mapping[str, Iterator[Source | Reject]]:
         """List the Cauldron's rows; it leaves out the image sets, and their sentences stand in."""
@@ -90,9 +90,8 @@ class NLVR2(PictureConverter[NLVR2Options]):
 
     def _originals(self) -> Mapping[str, Iterator[Source | Reject]]:
         """List the splits whose JSON lines are there."""
-        self.options.refuse_carving()
         found, pictures = find_annotations(self.root), find_pictures(self.root)
-        return {SPLITS[name]: self._pairs(path, name, pictures) for name, path in found.items()}
+        return self.divide({SPLITS[name]: partial(self._pairs, path, name, pictures) for name, path in found.items()})
 
     def _pairs(self, path: Path, name: str, pictures: Mapping[str, str]) -> Iterator[Source | Reject]:
         """List the pairs of one file of JSON lines; the sentences of a pair need not stand together."""
@@ -177,7 +176,7 @@ def _told(user: str, assistant: str) -> Question:
 
 def _check_columns(file: ParquetFile) -> None:
     if not {*_COLUMNS, "left_image", "right_image"} <= set(file.columns):
-        raise UsageError(f"{file.path} is not NLVR2: it has the columns {', '.join(file.columns)}")
+        raise UsageError(f"{file.path} is not NLVR2{cauldron.other_columns(file)}")
 
 
 def _named(label: object, names: Sequence[str] | None) -> object:

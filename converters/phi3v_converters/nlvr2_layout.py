@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from phi3v_data.convert.annotations import wrapping
+from phi3v_data.convert.annotations import bases
 from phi3v_data.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ def find_annotations(root: Path) -> dict[str, Path]:
     Raises:
         UsageError: There is none.
     """
-    base = root / wrapping(root)
-    places = {name: [base / folder / f"{name}.json" for folder in _FOLDERS] for name in SPLITS}
+    folders = [root / base / folder for base in bases(root) for folder in _FOLDERS]
+    folders += sorted(root.glob("*/nlvr2/data"))  # a clone of its repository, beside the pictures
+    places = {name: [folder / f"{name}.json" for folder in folders] for name in SPLITS}
     found = {name: next((path for path in paths if path.is_file()), None) for name, paths in places.items()}
     if not any(found.values()):
         raise UsageError(

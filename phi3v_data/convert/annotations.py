@@ -13,21 +13,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["read_json", "read_json_lines", "wrapping"]
+__all__ = ["bases", "read_json", "read_json_lines"]
 
 _ENCODING = "utf-8-sig"  # with a byte order mark or without
 _DEEPEST = 4
 
 
-def wrapping(root: Path) -> str:
-    """Return the path, with a final '/', of the single folder that an archive often wraps around everything, or ""."""
-    prefix = ""
+def bases(root: Path) -> list[str]:
+    """Return where a release may lie below a folder, the likeliest first, each "" or a path with a final '/'.
+
+    That is the folder itself, or the single folder that an archive often wraps around everything; files beside it, such
+    as a README, do not matter.
+    """
+    found = [""]
     for _ in range(_DEEPEST):
-        seen = [path for path in (root / prefix).iterdir() if not path.name.startswith((".", "__MACOSX"))]
-        if len(seen) != 1 or not seen[0].is_dir():
+        inside = (path for path in (root / found[-1]).iterdir() if path.is_dir())
+        folders = [path.name for path in inside if not path.name.startswith((".", "__MACOSX"))]
+        if len(folders) != 1:
             break
-        prefix += f"{seen[0].name}/"
-    return prefix
+        found.append(f"{found[-1]}{folders[0]}/")
+    return found
 
 
 def read_json(path: Path) -> Any:

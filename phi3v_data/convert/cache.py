@@ -36,7 +36,7 @@ class Tree:
     """
 
     root: Path
-    sha256: str
+    sha256: str | None
     unsafe: tuple[str, ...]
 
 

@@ -25,15 +25,19 @@ from phi3v_data.layout import REJECTS
 
 if TYPE_CHECKING:
     from phi3v_data.convert.converter import Converter, Options
+    from phi3v_data.convert.sources import HubFile
 
 __all__ = ["convert_command"]
 
 
-def _engine_flags() -> list[click.Option]:
-    """Return the flags that every converter has."""
+def _engine_flags(default: HubFile | None) -> list[click.Option]:
+    """Return the flags that every converter has; `default` is what it converts without a source."""
+    source = "A folder, an archive, or hub:OWNER/NAME[@REVISION]." + (
+        f"  [default: hub:{default.repo}]" if default else ""
+    )
     return [
         click.Option(["--out_dir"], type=click.Path(file_okay=False, path_type=Path), help="Folder of the dataset."),
-        click.Option(["--source"], help="A folder, an archive, or hub:OWNER/NAME[@REVISION]."),
+        click.Option(["--source"], help=source),
         click.Option(["--limit"], type=click.IntRange(min=1), help="At most so many sources per split, the first."),
         click.Option(["--workers"], type=click.IntRange(min=1), help="Worker processes  [default: one per core]"),
         click.Option(
@@ -59,7 +63,7 @@ def _engine_flags() -> list[click.Option]:
 def convert_command(name: str) -> click.Command:
     """Return the command that runs the converter of that name."""
     converter = load_converter(name)
-    engine, own = _engine_flags(), flags_of(converter.options_type)
+    engine, own = _engine_flags(converter.default_source), flags_of(converter.options_type)
     names = {flag.name for flag in own}
     if taken := {flag.opts[0] for flag in own} & {flag.opts[0] for flag in engine}:
         option = taken.pop().removeprefix("--")
@@ -143,11 +147,14 @@ def _report(outcome: Outcome, out_dir: Path, max_rejects: int, form: str) -> Non
         click.echo(json.dumps({**document, "manifest": manifest.model_dump(mode="json", exclude_none=True)}, indent=2))
         return
     if outcome.was_complete:
-        click.echo("Nothing to do: the dataset was complete.")
+        mended = "; where rejected sources were mended, pass --overwrite" if manifest.rejects else ""
+        click.echo(f"Nothing to do: the dataset was complete{mended}.")
     if manifest.files:
         print_summary(manifest, out_dir)
     else:
         click.echo("Nothing was converted: every source was rejected.")
+    for split in outcome.empty_splits:
+        click.echo(f"Warning: the split {split} is empty: no source falls into it", err=True)
     if manifest.rejects:
         click.echo(
             f"{manifest.rejects} rejected (--max_rejects {max_rejects}): see {out_dir / REJECTS}",

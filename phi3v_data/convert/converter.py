@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["Converter", "Example", "Image", "Options", "RawTurn", "Reject", "Source"]
 
 
+_LONGEST_TEXT = 500
+
+
 class Options(BaseModel):
     """Base of a converter's options: every field becomes a flag and a part of the plan's identity."""
 
@@ -72,6 +75,13 @@ class Reject:
     split: str | None = None
     code: str
     message: str
+
+    def __post_init__(self) -> None:
+        """Cut what quotes the data at length: a reject is read by a person."""
+        for name in ("source", "message"):
+            text = getattr(self, name)
+            if len(text) > _LONGEST_TEXT:
+                object.__setattr__(self, name, text[: _LONGEST_TEXT - 1] + "…")
 
     def to_line(self) -> bytes:
         """Return the reject as one line of `rejects.jsonl`."""

@@ -33,6 +33,8 @@ class Outcome:
     manifest: Manifest
     was_complete: bool
     """Nothing was left to do."""
+    empty_splits: tuple[str, ...] = ()
+    """Splits without any source, where the sources were listed and converted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,10 @@ def _convert(request: Request, folder: JobFolder, executor: Executor, progress: 
     plan = Plan(folder.plan_file)
     _run_parts(folder, plan, executor, progress)
     manifest = finalize(folder, job, plan)
+    empty = tuple(split for split, sources in plan.splits().items() if not sources)
     plan.close()
     shutil.rmtree(folder.path)
-    return Outcome(manifest, was_complete=False)
+    return Outcome(manifest, was_complete=False, empty_splits=empty)
 
 
 def _refuse_foreign_folder(folder: JobFolder) -> None:

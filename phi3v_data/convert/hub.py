@@ -102,9 +102,11 @@ def _content(hub: Any, repo: str, located: Located, cache: Path, status: Callabl
 
 def _linked(hub: Any, repo: str, located: Located, cache: Path, status: Callable[[str], None]) -> Tree:
     """Return a folder of links into the cache of the hub's client, so that nothing is stored twice."""
+    total = sum(file.size or 0 for file in located.files)
+    together = f", {total / 1e9:,.1f} GB together" if total > 1e9 else ""
     targets = {}
     for number, file in enumerate(located.files, 1):
-        place = f"file {number} of {len(located.files)}"
+        place = f"file {number} of {len(located.files)}{together}"
         path = download(hub, repo, located.commit, file, status, place=place)
         verify(path, file, repo)
         targets[file.name] = path.resolve()

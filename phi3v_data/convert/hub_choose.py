@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phi3v_data.convert.archive import SUFFIXES
-from phi3v_data.convert.patterns import choose_by_pattern, usable_names
+from phi3v_data.convert.patterns import choose_by_pattern, configurations, usable_names
 from phi3v_data.errors import CannotRun
 from phi3v_data.printable import printable
 
@@ -100,13 +100,11 @@ def partial_splits(names: Iterable[str]) -> list[str]:
 
 def _require_one_configuration(pattern: str, names: Sequence[str], request: HubRequest) -> None:
     """Refuse to mix configurations; a pattern that begins with a folder has chosen among them."""
-    # Files at the root are the same configuration as those in `data`.
-    configurations = sorted({name.partition("/")[0] if "/" in name else "data" for name in names})
-    if not pattern.startswith("*") or len(configurations) == 1:
+    if len(several := configurations(pattern, names)) == 1:
         return
     revision = "" if request.revision == "main" else f" --revision {request.revision}"
     command = f'hf download {request.repo} --include "CONFIG/*" --repo-type dataset{revision} --local-dir DIR'
-    problem = f"the dataset {request.repo} holds several configurations: {_some(configurations)}"
+    problem = f"the dataset {request.repo} holds several configurations: {_some(several)}"
     raise CannotRun(f"{problem}; download the one you want (`{command}`) and give its folder")
 
 

@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["FilePicture", "PictureConverter", "PictureOptions", "Prompt", "Question", "RowPicture", "requires"]
+__all__ = [
+    "FilePicture",
+    "PictureConverter",
+    "PictureOptions",
+    "Prompt",
+    "Question",
+    "RowPicture",
+    "requires",
+    "safe_path",
+]
 
 _MOST_BYTES = 1 << 28
 """Of a file that is to be a picture: more is somebody's video, or a trap."""
@@ -190,7 +199,7 @@ class PictureConverter(Converter[OptionsT]):
                 data, where, image_size=options.image_size, quality=options.quality, decode=options.decode
             )
         except BadImage as error:
-            raise SourceError(_CODES.get(type(error), "bad_image"), f"{where} {error.fault}") from error
+            raise SourceError(_CODES[type(error)], f"{where} {error.fault}") from error
         return Image(*stored)
 
     def _cell(self, picture: RowPicture) -> bytes:
@@ -212,10 +221,19 @@ class PictureConverter(Converter[OptionsT]):
         return data
 
 
-def _read(root: Path, path: str) -> bytes:
+def safe_path(path: str) -> str:
+    """Return a picture's path as it stands in the data, if it may be followed below the root.
+
+    Raises:
+        SourceError: It leads elsewhere, or cannot be a path.
+    """
     if fault := name_fault(path):
-        raise SourceError("unsafe_path", f"its picture's path {path!r} {fault}")
-    size = check_exists(str(root / path))
+        raise SourceError("unsafe_path", f"its picture's path {path[:200]!r} {fault}")
+    return path
+
+
+def _read(root: Path, path: str) -> bytes:
+    size = check_exists(str(root / safe_path(path)))
     if size > _MOST_BYTES:
         raise SourceError("too_large", f"{path} has {size:,} bytes, which no picture should: {_MOST_BYTES:,} at most")
     return (root / path).read_bytes()

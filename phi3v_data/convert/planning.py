@@ -12,6 +12,7 @@ from phi3v_data.convert.converter import Reject
 from phi3v_data.convert.job import JobFile
 from phi3v_data.convert.plan import Plan, write_plan
 from phi3v_data.errors import CannotRun, UsageError
+from phi3v_data.printable import printable
 from phi3v_schemas import SourceInfo
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Request", "plan_job", "refuse_other_plan"]
 
+_OTHER_FILES = "made from other source files"
 _ENGINE_FORMAT = 1  # changes when the engine itself gives other bytes for the same plan
 
 
@@ -99,7 +101,7 @@ def _first_reject(plan_file: Path) -> str:
     plan = Plan(plan_file)
     first = next(plan.rejects(), None)
     plan.close()
-    return f"; {first.source}: {first.message}" if first else ""
+    return f"; {printable(first.source)}: {printable(first.message)}" if first else ""
 
 
 def _identity(job: JobFile) -> str:
@@ -143,7 +145,7 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
         for key in sorted(old[part].keys() | new[part].keys()):
             before, after = old[part].get(key), new[part].get(key)
             if before != after:
-                return f"{key} {before}, now {after}"
+                return f"{key} {before}, now {after}" if key != "files" else _OTHER_FILES
         if old["source"] != new["source"]:
             break
-    return "made from other source files"
+    return _OTHER_FILES

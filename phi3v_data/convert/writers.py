@@ -208,6 +208,6 @@ class JsonlPartWriter:
         if label in self._classes or len(self._summary.highlights) >= _HIGHLIGHTS:
             return
         turn = record.conversations[0]
-        text = turn.user if turn.assistant is None else f"{turn.user} – {turn.assistant}"
+        text = turn.user if turn.assistant is None else f"{turn.user} · {turn.assistant}"
         title = record.id if label is None else label
         self._summary.highlights.append(Highlight(title=title, text=text[-400:], images=record.image_paths()))

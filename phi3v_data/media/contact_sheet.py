@@ -75,7 +75,10 @@ def draw_contact_sheet(cards: Sequence[Card]) -> bytes:
             draw.text((left, top + _LINE), _shorten(card.text, font, width - 2 * _GAP), fill="dimgray", font=font)
         for column, path in enumerate(card.images[:_MOST]):
             place = (left + column * (layout.thumb[0] + _GAP), top + height - layout.thumb[1] - 2 * _GAP)
-            sheet.paste(_thumbnail(path, layout.thumb), place)
+            small = _thumbnail(path, layout.thumb)
+            sheet.paste(small, place)
+            frame = (*place, place[0] + small.width - 1, place[1] + small.height - 1)
+            draw.rectangle(frame, outline="lightgray")  # a white page has no edge of its own
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()

@@ -82,9 +82,10 @@ class TestSplits:
             (["train/0000.parquet", "test/0000.parquet"], {"train": [0], "test": [1]}),
             (["data/zh-00000-of-00001.parquet", "data/test2-00000-of-00001.parquet",
               "data/train-00000-of-00001.parquet"],
-             {"train": [2], "test2": [1], "zh": [0]}),
-            (["default/test_unseen/0000.parquet"], {"test_unseen": [0]}),
-            (["part.0.parquet", "docvqa/0000.parquet", "0001.parquet", "contest.parquet"], {"train": [3, 1, 0, 2]}),
+             {"train": [2, 0], "test2": [1]}),
+            (["default/test_unseen/0000.parquet"], {"test-unseen": [0]}),
+            (["part.0.parquet", "0001.parquet", "contest.parquet"], {"train": [2, 0, 1]}),
+            (["docvqa/0000.parquet"], {"train": [0]}),
         ],
     )  # fmt: skip
     def test_are_named_by_paths(self, tmp_path: Path, files: list[str], expected: dict[str, list[int]]) -> None:
@@ -92,6 +93,12 @@ class TestSplits:
         wanted = {split: sorted(files[index] for index in chosen) for split, chosen in expected.items()}
         assert found == wanted
         assert list(found) == list(expected)  # train, val, test, and then the others
+
+    def test_several_datasets_are_never_mixed(self, tmp_path: Path) -> None:
+        spread(tmp_path, "up/the_cauldron/ai2d/train-00000-of-00001.parquet", "up/the_cauldron/nlvr2/train.parquet")
+        says = rf"^{tmp_path} holds several datasets \(ai2d, nlvr2\): give the folder of one of them$"
+        with pytest.raises(UsageError, match=says):
+            find_parquet(tmp_path, ["nlvr2/*.parquet", "*.parquet"])
 
     def test_are_of_what_the_first_pattern_takes(self, tmp_path: Path) -> None:
         spread(tmp_path, "nlvr2/train-00000-of-00001.parquet", "other/train-00000-of-00001.parquet", "a.parquet")

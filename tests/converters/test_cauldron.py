@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from phi3v_converters.cauldron import CarvedOptions, list_cauldron
+from phi3v_converters.carved import CarvedConverter, CarvedOptions
+from phi3v_converters.cauldron import list_cauldron
 from phi3v_data.convert.converter import Source
-from phi3v_data.convert.parquet import find_parquet
-from phi3v_data.convert.pictures import PictureConverter, Question
+from phi3v_data.convert.pictures import Question
 from phi3v_data.errors import CannotRun, UsageError
 from tests.converters.in_process import convert_here
 from tests.converters.made_sources import picture, write_parquet
@@ -30,16 +30,16 @@ FEATURES = datasets.Features({"images": datasets.List(datasets.Image()), "texts"
 FIRST, SECOND = "train-00000-of-00002-d617a15cc5127a86.parquet", "train-00001-of-00002-0123456789abcdef.parquet"
 
 
-class Chat(PictureConverter[CarvedOptions]):
+class Chat(CarvedConverter[CarvedOptions]):
     """Rows of one picture; the group is the first word that is said, unless that is "Alone"."""
 
     name: ClassVar[str] = "chat"
     version: ClassVar[str] = "1"
     options_type = CarvedOptions
+    files = ("*.parquet",)
 
     def sources(self) -> Mapping[str, Iterator[Source | Reject]]:
-        splits = find_parquet(self.root, ("*.parquet",))
-        return list_cauldron(self, splits, pictures=1, question=_question, group=_first_word)
+        return list_cauldron(self, self.parquet_files(), pictures=1, question=_question, group=_first_word)
 
 
 def _question(user: str, assistant: str) -> Question:

@@ -227,7 +227,7 @@ def write_cauldron(root: Path) -> Path:
             ("To whom should the form be returned?\nEnsure brevity in your answer. ", "James F. Glenn."),
         ),
         cauldron_row(2, ("First line\nsecond line?\nOffer a terse response.", "Etc..")),
-        cauldron_row(3, ("Is it?", ".")),
+        cauldron_row(3, ("Is it?\nOffer a terse response.", ".")),
     ]
     write_parquet(root / "docvqa/train-00000-of-00014-d617a15cc5127a86.parquet", rows, CAULDRON)
     write_parquet(root / "nlvr2/train-00000-of-00017-4a7d4eddee81f7ac.parquet", [rows[1]], CAULDRON)
@@ -274,7 +274,8 @@ SOURCES = {
                None, None),
         record("train-0000000000-1", "train/train-00000/0000000.0.png", "To whom should the form be returned?",
                ["James F. Glenn"], None, None),
-        record("train-0000000001", "train/train-00000/0000001.0.png", "First line\nsecond line?", ["Etc."], None, None),
+        record("train-0000000001", "train/train-00000/0000001.0.png", "First line\nsecond line?", ["Etc.."], None,
+               None),
         record("train-0000000002", "train/train-00000/0000002.0.png", "Is it?", ["."], None, None),
     ]),
 }  # fmt: skip
@@ -445,7 +446,8 @@ class TestRejects:
         write_picture(root / "documents/good_1.png", 1)
         write_json(root / f"{split}_v1.0.json", split, [*entries, entry(999, "Good?", "good_1", "Yes")])
         out = root.with_name(root.name + "-out")
-        convert_folder("docvqa", root, out, **options)
+        alone = {"val_fraction": 0} if split == "train" else {}
+        convert_folder("docvqa", root, out, **alone, **options)
         assert records(out)[-1]["metadata"] == {"question_id": 999}
         return out
 
@@ -509,8 +511,7 @@ class TestRejects:
         write_picture(tmp_path / "secret.png", 9)
         out = self.convert(tmp_path / "raw", [entry(1, "Bad?", "x", "No", image=path)])
         ((source, split, code),) = rejects(out)
-        assert (split, code) == ("train", "unsafe_name")
-        assert source.startswith("documents/")
+        assert (source, split, code) == ("train_v1.0.json#/data/0", "train", "unsafe_path")
         assert {image for image in snapshot(out) if image.startswith("images/")} == {"images/train/good_1.0.png"}
         assert sorted(child.name for child in tmp_path.iterdir()) == ["raw", "raw-out", "secret.png"]
 
@@ -588,7 +589,7 @@ class TestRejects:
         write_parquet(tmp_path / "raw" / file, rows, M4)
         leave_only_the_name(tmp_path / "raw" / file, 6)
         write_parquet(tmp_path / "raw/data/train-00001-of-00002.parquet", [hub_row(good, 9)], M4)
-        convert_folder("docvqa", tmp_path / "raw", tmp_path / "out")
+        convert_folder("docvqa", tmp_path / "raw", tmp_path / "out", val_fraction=0)
         assert rejects(tmp_path / "out") == [
             (f"{file}/0000001", "train", "duplicate_id"),
             (f"{file}/0000002", "train", "no_answers"),

@@ -256,11 +256,11 @@ class TestRejects:
         write_release(root, {"train": [row(1, 0)]})
         write_json_lines(root / "train.jsonl", [row(1, 0), *rows])
         out = root.with_name(root.name + "-out")
-        convert_folder("hateful_memes", root, out)
+        convert_folder("hateful_memes", root, out, val_fraction=0)
         assert records(out)[0] == record("train-0000000000", "train/00001.0.png", "No.", 1)
         return out
 
-    @pytest.mark.parametrize("label", [True, False, "1", "hateful", 2, -1, 1.0, None, [1]], ids=repr)
+    @pytest.mark.parametrize("label", [True, False, "1", "hateful", 2, -1, 1.0, [1]], ids=repr)
     def test_a_label_that_is_neither_0_nor_1(self, label: Any, tmp_path: Path) -> None:
         write_picture(tmp_path / "raw/img/00002.png", 2)
         out = self.convert(tmp_path / "raw", {**row(2), "label": label})
@@ -268,6 +268,17 @@ class TestRejects:
         message = f"the label is {label!r}, expected 0 (not hateful) or 1 (hateful)"
         assert read_lines(out / "rejects.jsonl")[0]["message"] == message
         assert len(records(out)) == 1
+
+    def test_null_reads_as_absent(self, tmp_path: Path) -> None:
+        write_picture(tmp_path / "raw/img/00002.png", 2)
+        out = self.convert(tmp_path / "raw", {**row(2), "label": None}, row(2))
+        assert rejects(out) == [(f"train.jsonl:{line}", "train", "no_label") for line in (2, 3)]
+
+    @pytest.mark.parametrize("number", [1.5, [1], True])
+    def test_an_id_of_another_type(self, number: Any, tmp_path: Path) -> None:
+        write_picture(tmp_path / "raw/img/00002.png", 2)
+        out = self.convert(tmp_path / "raw", {**row(2, 1), "id": number})
+        assert rejects(out) == [("train.jsonl:2", "train", "bad_id")]
 
     @pytest.mark.parametrize("img", [None, "", 5, ["img/00001.png"]], ids=repr)
     def test_a_row_that_names_no_picture(self, img: Any, tmp_path: Path) -> None:
@@ -281,7 +292,7 @@ class TestRejects:
     def test_a_path_that_may_leave_the_folder(self, img: str, tmp_path: Path) -> None:
         write_picture(tmp_path / "secret.png", 9)
         out = self.convert(tmp_path / "raw", row(2, 1, img=img))
-        assert [(split, code) for _, split, code in rejects(out)] == [("train", "unsafe_name")]
+        assert [(split, code) for _, split, code in rejects(out)] == [("train", "unsafe_path")]
         assert [image for image in snapshot(out) if image.startswith("images/")] == ["images/train/00001.0.png"]
         assert sorted(child.name for child in tmp_path.iterdir()) == ["raw", "raw-out", "secret.png"]
 

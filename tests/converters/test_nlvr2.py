@@ -280,7 +280,10 @@ class TestNotNLVR2:
     def test_another_datasets_parquet_is_one_sentence(self, tmp_path: Path) -> None:
         features = datasets.Features({"question": STRING, "image": datasets.Image()})
         write_parquet(tmp_path / "data/train-00000-of-00001.parquet", [{"question": "q?", "image": None}], features)
-        with pytest.raises(UsageError, match=r"is not NLVR2: it has the columns question, image$"):
+        with pytest.raises(
+            UsageError,
+            match=r"is not NLVR2: it has the columns question, image; move it elsewhere, or give the folder beside it$",
+        ):
             convert_folder(tmp_path)
 
 

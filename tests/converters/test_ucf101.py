@@ -206,4 +206,6 @@ class TestRejects:
         ]
         run("validate", out)
         again = convert(raw.parent, out, "--max_rejects", "4")
-        assert again.stdout.startswith("Nothing to do: the dataset was complete.")
+        assert again.stdout.startswith(
+            "Nothing to do: the dataset was complete; where rejected sources were mended, pass --overwrite."
+        )
