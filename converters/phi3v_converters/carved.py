@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import Field
 
 from phi3v_data.convert.carve import carve
-from phi3v_data.convert.parquet import find_parquet, fingerprint
+from phi3v_data.convert.parquet_files import find_parquet, fingerprint
 from phi3v_data.convert.pictures import PictureConverter, PictureOptions
 
 if TYPE_CHECKING:

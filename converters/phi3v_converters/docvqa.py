@@ -1,4 +1,4 @@
-"""DocVQA: questions about scanned pages.
+r"""DocVQA: questions about scanned pages.
 
 An entry of `train_v1.0_withQT.json`, beside `spdocvqa_images/xnbl0037_1.png`:
 
@@ -41,7 +41,8 @@ from phi3v_converters.docvqa_entry import (
 from phi3v_converters.docvqa_layout import Annotations, find_annotations
 from phi3v_data.convert.converter import Reject
 from phi3v_data.convert.parquet import ParquetFile
-from phi3v_data.convert.pictures import FilePicture, Prompt, Question, RowPicture, requires
+from phi3v_data.convert.pictures import FilePicture, Question, RowPicture
+from phi3v_data.convert.prompts import Prompt, requires
 from phi3v_data.convert.sources import HubFile
 from phi3v_data.errors import SourceError, UsageError
 

@@ -1,17 +1,17 @@
-"""Hateful Memes: is a meme hateful?
+r"""Hateful Memes: is a meme hateful?
 
-A line of `dev_seen.jsonl`, beside `img/08291.png`:
+A line of `train.jsonl`, beside `img/42953.png`:
 
-    {"id": 8291, "img": "img/08291.png", "label": 1, "text": "white people is this a shooting range"}
+    {"id": 42953, "img": "img/42953.png", "label": 0, "text": "its their character not their color that matters"}
 
 becomes
 
-    {"id": "val-0000000000", "source": "hateful_memes", "conversations": [{
-     "images": ["val/08291.0.png"], "user": "Is this meme hateful?\nAnswer yes or no.", "assistant": "Yes."}],
-     "metadata": {"id": 8291}}
+    {"id": "train-0000000000", "source": "hateful_memes", "conversations": [{
+     "images": ["train/42953.0.png"], "user": "Is this meme hateful?\nAnswer yes or no.", "assistant": "No."}],
+     "metadata": {"id": 42953}}
 
-The picture is the one that `img` names: an `id` has lost its zeros in some copies. Some copies label the test, and
-some do not; a row without a label is there to be evaluated.
+The picture is the one that `img` names, such as `img/08291.png`: its `id` is 8291 in some copies and "08291" in others.
+Some copies label the test, and some do not; a row of a test without a label is there to be asked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from phi3v_converters.carved import CarvedConverter, CarvedOptions
 from phi3v_data.convert.annotations import bases, read_json_lines
 from phi3v_data.convert.converter import Reject
 from phi3v_data.convert.parquet import ParquetFile
-from phi3v_data.convert.pictures import FilePicture, Prompt, Question, safe_path
+from phi3v_data.convert.pictures import FilePicture, Question, safe_path
+from phi3v_data.convert.prompts import Prompt  # noqa: TC001 -- pydantic reads it
 from phi3v_data.convert.sources import HubFile
 from phi3v_data.errors import SourceError, UsageError
 

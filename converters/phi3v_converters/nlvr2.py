@@ -31,7 +31,8 @@ from phi3v_converters.nlvr2_sets import SharedSentences
 from phi3v_data.convert.annotations import read_json_lines
 from phi3v_data.convert.converter import Reject, Source
 from phi3v_data.convert.parquet import ParquetFile, class_names
-from phi3v_data.convert.pictures import FilePicture, Prompt, Question, RowPicture, requires
+from phi3v_data.convert.pictures import FilePicture, Question, RowPicture
+from phi3v_data.convert.prompts import Prompt, requires
 from phi3v_data.convert.sources import HubFile
 from phi3v_data.errors import SourceError, UsageError
 

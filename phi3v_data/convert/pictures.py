@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from phi3v_data.convert.converter import Converter, Example, Image, Options, RawTurn, Source
-from phi3v_data.convert.parquet import ParquetFile, shard_name
+from phi3v_data.convert.parquet import ParquetFile
+from phi3v_data.convert.parquet_files import shard_name
 from phi3v_data.errors import SourceError
 from phi3v_data.media.checks import (
     BadImage,
@@ -32,10 +33,8 @@ __all__ = [
     "FilePicture",
     "PictureConverter",
     "PictureOptions",
-    "Prompt",
     "Question",
     "RowPicture",
-    "requires",
     "safe_path",
 ]
 
@@ -51,26 +50,6 @@ _CODES = {
     TooManyPixels: "too_many_pixels",
     DamagedImage: "damaged",
 }
-
-
-def _break_lines(prompt: str) -> str:
-    r"""Return a prompt with the `\n` that a person types on a command line as new lines."""
-    return prompt.replace("\\n", "\n")
-
-
-Prompt = Annotated[str, Field(min_length=1), AfterValidator(_break_lines)]
-r"""A prompt as an option: `\n` is a new line."""
-
-
-def requires(placeholder: str) -> AfterValidator:
-    """Return a validator for a prompt that has to hold a placeholder, such as {question}."""
-
-    def check(prompt: str) -> str:
-        if placeholder not in prompt:
-            raise ValueError(f"a prompt without {placeholder} would ask the same of every picture")
-        return prompt
-
-    return AfterValidator(check)
 
 
 class PictureOptions(Options):

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from phi3v_data.convert.parquet import ParquetFile, class_names, find_parquet, shard_name
+from phi3v_data.convert.parquet import ParquetFile, class_names
+from phi3v_data.convert.parquet_files import find_parquet, shard_name
 from phi3v_data.errors import CannotRun, MissingExtra, UsageError
 from tests.converters.made_sources import picture, write_parquet
 from tests.helpers import spread
