@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import Field
 
 from phi3v_data.convert.carve import carve
+from phi3v_data.convert.parquet import ParquetFile
 from phi3v_data.convert.parquet_files import find_parquet, fingerprint
 from phi3v_data.convert.pictures import PictureConverter, PictureOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from phi3v_data.convert.converter import Reject, Source
 
@@ -44,6 +45,10 @@ class CarvedConverter(PictureConverter[OptionsT]):
             names = [name for files in splits.values() for name in files]
             self.shared["files"] = {name: fingerprint(self.root / name) for name in names}
         return splits
+
+    def first_file(self, splits: Mapping[str, Sequence[str]]) -> ParquetFile:
+        """Open the first of the source's Parquet files, whose columns tell whose form they have."""
+        return ParquetFile(self.root / next(name for files in splits.values() for name in files))
 
     def divide(
         self, listings: Mapping[str, Callable[[], Iterator[Source | Reject]]]

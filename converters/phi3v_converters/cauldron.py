@@ -61,8 +61,7 @@ def list_cauldron(
                     if not questions:
                         raise SourceError("no_answer", "a text of the row lacks its question or its answer")
                 except SourceError as error:
-                    place = f"{file}/{row:07d}"
-                    yield Reject(source=place, split=split, code=error.code, message=error.message)
+                    yield Reject.because(error, f"{file}/{row:07d}", split)
                 else:
                     refs = [RowPicture(file, row, "images", index, pictures) for index in range(pictures)]
                     yield converter.row_source(file, row, refs, questions, group(questions))

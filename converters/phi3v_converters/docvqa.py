@@ -21,7 +21,6 @@ import hashlib
 from collections import defaultdict
 from dataclasses import replace
 from functools import partial
-from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -41,7 +40,7 @@ from phi3v_converters.docvqa_entry import (
 from phi3v_converters.docvqa_layout import Annotations, find_annotations
 from phi3v_data.convert.converter import Reject
 from phi3v_data.convert.parquet import ParquetFile
-from phi3v_data.convert.pictures import FilePicture, Question, RowPicture
+from phi3v_data.convert.pictures import FilePicture, Question
 from phi3v_data.convert.prompts import Prompt, requires
 from phi3v_data.convert.sources import HubFile
 from phi3v_data.errors import SourceError, UsageError
@@ -89,9 +88,7 @@ class DocVQA(CarvedConverter[DocVQAOptions]):
         splits = self.parquet_files()
         if not splits:
             return self.divide({found.split: partial(self._pages, found) for found in find_annotations(self.root)})
-        first = next(file for files in splits.values() for file in files)
-        file = ParquetFile(self.root / first)
-        if cauldron.is_cauldron(file):
+        if cauldron.is_cauldron(self.first_file(splits)):
             self.options.refuse("answer", why="the Cauldron keeps one answer to each question")
             return cauldron.list_cauldron(self, splits, pictures=1, question=self._told)
         return self.divide({split: partial(self._rows, files, split) for split, files in splits.items()})
@@ -107,7 +104,7 @@ class DocVQA(CarvedConverter[DocVQAOptions]):
                 picture = found.picture(entry)
                 pages[picture] += self._ask(entry, found.split, place, known)
             except SourceError as error:
-                yield Reject(source=place, split=found.split, code=error.code, message=error.message)
+                yield Reject.because(error, place, found.split)
             else:
                 groups.setdefault(picture, document_of(entry))
         for picture, questions in pages.items():
@@ -124,19 +121,15 @@ class DocVQA(CarvedConverter[DocVQAOptions]):
             if not is_docvqa(set(file.columns), split):
                 raise UsageError(f"{name} is not DocVQA{cauldron.other_columns(file)}")
             columns = [column for column in file.columns if column in COLUMNS]
-            numbered = enumerate(file.rows(columns))
-            for _, rows in groupby(numbered, key=page_of):
-                first, questions, group = -1, list[Question](), None
-                for number, row in rows:
-                    place = f"{name}/{number:07d}"
-                    try:
-                        questions += self._ask(row, split, place, known)
-                    except SourceError as error:
-                        yield Reject(source=place, split=split, code=error.code, message=error.message)
-                    else:
-                        first, group = (number if first < 0 else first), document_of(row)
-                if questions:
-                    yield self.row_source(name, first, [RowPicture(name, first, "image")], questions, group)
+            yield from self.row_sources(
+                name,
+                split,
+                file.rows(columns),
+                columns=["image"],
+                key=page_of,
+                ask=lambda row, place: self._ask(row, split, place, known),
+                group=document_of,
+            )
 
     def _ask(self, entry: Mapping[str, Any], split: str, place: str, known: dict[int | str, str]) -> list[Question]:
         """Make the questions of one entry, one for each target.

@@ -16,10 +16,9 @@ COLUMNS = ("id", "questionId", "question", "query", "answers", *_PAGE)
 """Those of a Parquet file that are read while listing."""
 
 
-def page_of(row: tuple[int, Mapping[str, Any]]) -> tuple[Any, ...]:
-    """Return what tells a row's page from others; a row that does not say is a page of its own."""
-    number, values = row
-    page = tuple(values.get(column) for column in _PAGE)
+def page_of(number: int, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what tells the page of a row from others; a row that does not say is a page of its own."""
+    page = tuple(row.get(column) for column in _PAGE)
     return (number,) if None in page else page
 
 

@@ -25,7 +25,6 @@ from phi3v_converters import cauldron
 from phi3v_converters.carved import CarvedConverter, CarvedOptions
 from phi3v_data.convert.annotations import bases, read_json_lines
 from phi3v_data.convert.converter import Reject
-from phi3v_data.convert.parquet import ParquetFile
 from phi3v_data.convert.pictures import FilePicture, Question, safe_path
 from phi3v_data.convert.prompts import Prompt  # noqa: TC001 -- pydantic reads it
 from phi3v_data.convert.sources import HubFile
@@ -76,10 +75,11 @@ class HatefulMemes(CarvedConverter[HatefulMemesOptions]):
         splits = self.parquet_files()
         if not splits:
             return self._originals()
-        first = next(file for files in splits.values() for file in files)
-        file = ParquetFile(self.root / first)
+        file = self.first_file(splits)
         if not cauldron.is_cauldron(file):
-            raise UsageError(f"{first} is not the Cauldron's Hateful Memes{cauldron.other_columns(file)}")
+            raise UsageError(
+                f"{file.path.relative_to(self.root)} is not the Cauldron's Hateful Memes{cauldron.other_columns(file)}"
+            )
         self.options.refuse("prompt", "include_text", why="the Cauldron asks in its own words, and has no captions")
         return cauldron.list_cauldron(self, splits, pictures=1, question=_told)
 
@@ -109,7 +109,7 @@ class HatefulMemes(CarvedConverter[HatefulMemesOptions]):
                 if (first := places.setdefault(picture, place)) != place:
                     raise SourceError("duplicate_picture", f"its picture {picture} is also that of {first}")
             except SourceError as error:
-                yield Reject(source=place, split=split, code=error.code, message=error.message)
+                yield Reject.because(error, place, split)
             else:
                 name = picture.rpartition("/")[2].rpartition(".")[0] or picture
                 yield self.source(path=picture, name=name, pictures=[FilePicture(base + picture)], questions=[question])

@@ -19,8 +19,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import partial
-from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -31,7 +30,7 @@ from phi3v_converters.nlvr2_sets import SharedSentences
 from phi3v_data.convert.annotations import read_json_lines
 from phi3v_data.convert.converter import Reject, Source
 from phi3v_data.convert.parquet import ParquetFile, class_names
-from phi3v_data.convert.pictures import FilePicture, Question, RowPicture
+from phi3v_data.convert.pictures import FilePicture, Question
 from phi3v_data.convert.prompts import Prompt, requires
 from phi3v_data.convert.sources import HubFile
 from phi3v_data.errors import SourceError, UsageError
@@ -44,6 +43,7 @@ __all__ = ["NLVR2", "NLVR2Options"]
 
 _ANSWERS = {"true": "Yes.", "false": "No."}
 _COLUMNS = ("identifier", "sentence", "label")
+_PICTURES = ("left_image", "right_image")
 
 
 class NLVR2Options(CarvedOptions):
@@ -70,12 +70,9 @@ class NLVR2(CarvedConverter[NLVR2Options]):
         splits = self.parquet_files()
         if not splits:
             return self._originals()
-        first = next(file for files in splits.values() for file in files)
-        file = ParquetFile(self.root / first)
-        if cauldron.is_cauldron(file):
+        if cauldron.is_cauldron(self.first_file(splits)):
             self.options.refuse("prompt", why="the Cauldron asks in its own words")
             return self._cauldron(splits)
-        _check_columns(file)
         return self.divide({split: partial(self._rows, files, split) for split, files in splits.items()})
 
     def _cauldron(self, splits: Mapping[str, Sequence[str]]) -> Mapping[str, Iterator[Source | Reject]]:
@@ -108,7 +105,7 @@ class NLVR2(CarvedConverter[NLVR2Options]):
                 question = self._ask(identifier, row.get("sentence"), row.get("label"), SPLITS[name])
                 _claim(identifier, place, places)
             except SourceError as error:
-                yield Reject(source=place, split=SPLITS[name], code=error.code, message=error.message)
+                yield Reject.because(error, place, SPLITS[name])
             else:
                 pairs[pair].append(question)
         for pair, questions in pairs.items():
@@ -122,24 +119,30 @@ class NLVR2(CarvedConverter[NLVR2Options]):
         for file in files:
             opened = ParquetFile(self.root / file)
             _check_columns(opened)
-            names = class_names(opened, "label")
-            numbered = enumerate(opened.rows(_COLUMNS))
-            for pair, rows in groupby(numbered, key=lambda row: str(row[1]["identifier"]).rpartition("-")[0]):
-                first, questions = -1, list[Question]()
-                for number, row in rows:
-                    place = f"{file}/{number:07d}"
-                    try:
-                        identifier, _ = identify(row["identifier"])
-                        question = self._ask(identifier, row["sentence"], _named(row["label"], names), split)
-                        _claim(identifier, place, places)
-                    except SourceError as error:
-                        yield Reject(source=place, split=split, code=error.code, message=error.message)
-                    else:
-                        questions.append(question)
-                        first = number if first < 0 else first
-                if questions:
-                    refs = [RowPicture(file, first, column) for column in ("left_image", "right_image")]
-                    yield self.row_source(file, first, refs, questions, set_of(pair))
+            yield from self.row_sources(
+                file,
+                split,
+                opened.rows(_COLUMNS),
+                columns=_PICTURES,
+                key=lambda _, row: str(row["identifier"]).rpartition("-")[0],
+                ask=partial(self._ask_row, split=split, names=class_names(opened, "label"), places=places),
+                group=lambda row: set_of(identify(row["identifier"])[1]),
+            )
+
+    def _ask_row(
+        self,
+        row: Mapping[str, Any],
+        place: str,
+        *,
+        split: str,
+        names: Sequence[str] | None,
+        places: dict[str, str],
+    ) -> list[Question]:
+        """Make the question of a row of a Parquet file."""
+        identifier, _ = identify(row["identifier"])
+        question = self._ask(identifier, row["sentence"], _named(row["label"], names), split)
+        _claim(identifier, place, places)
+        return [question]
 
     def _ask(self, identifier: str, sentence: object, label: object, split: str) -> Question:
         """Make the question of an original row; one of a test without a label is there to be asked.
@@ -176,7 +179,7 @@ def _told(user: str, assistant: str) -> Question:
 
 
 def _check_columns(file: ParquetFile) -> None:
-    if not {*_COLUMNS, "left_image", "right_image"} <= set(file.columns):
+    if not {*_COLUMNS, *_PICTURES} <= set(file.columns):
         raise UsageError(f"{file.path} is not NLVR2{cauldron.other_columns(file)}")
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from phi3v_data.convert.sources import HubFile
+    from phi3v_data.errors import SourceError
 
 __all__ = ["Converter", "Example", "Image", "Options", "RawTurn", "Reject", "Source"]
 
@@ -82,6 +83,11 @@ class Reject:
             text = getattr(self, name)
             if len(text) > _LONGEST_TEXT:
                 object.__setattr__(self, name, text[: _LONGEST_TEXT - 1] + "…")
+
+    @classmethod
+    def because(cls, error: SourceError, source: str, split: str | None) -> Reject:
+        """Return the reject that an error makes of raw data."""
+        return cls(source=source, split=split, code=error.code, message=error.message)
 
     def to_line(self) -> bytes:
         """Return the reject as one line of `rejects.jsonl`."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field
 
-from phi3v_data.convert.converter import Converter, Example, Image, Options, RawTurn, Source
+from phi3v_data.convert.converter import Converter, Example, Image, Options, RawTurn, Reject, Source
 from phi3v_data.convert.parquet import ParquetFile
 from phi3v_data.convert.parquet_files import shard_name
 from phi3v_data.errors import SourceError
@@ -26,7 +27,7 @@ from phi3v_data.media.picture import store_picture
 from phi3v_data.paths import name_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -147,6 +148,42 @@ class PictureConverter(Converter[OptionsT]):
         """Make a source of a row of a Parquet file, named by both."""
         name = f"{shard_name(file)}/{row:07d}"
         return self.source(path=f"{file}/{row:07d}", name=name, pictures=pictures, questions=questions, group=group)
+
+    def row_sources(
+        self,
+        file: str,
+        split: str,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        columns: Sequence[str],
+        key: Callable[[int, Mapping[str, Any]], object],
+        ask: Callable[[Mapping[str, Any], str], Sequence[Question]],
+        group: Callable[[Mapping[str, Any]], str | None],
+    ) -> Iterator[Source | Reject]:
+        """Make sources of a Parquet file's rows; rows with the same pictures are one source where they stand together.
+
+        Args:
+            file: Path of the file below the root.
+            split: The split that its rejects belong to.
+            rows: Its rows, without pictures.
+            columns: Those of the pictures, in the order the model sees them.
+            key: Returns what tells the pictures of a row, given with its number, from others.
+            ask: Makes the questions of a row at a place, or raises `SourceError`.
+            group: Returns the group of a row.
+        """
+        for _, same in groupby(enumerate(rows), key=lambda numbered: key(*numbered)):
+            first, questions = None, list[Question]()
+            for number, row in same:
+                place = f"{file}/{number:07d}"
+                try:
+                    questions += ask(row, place)
+                except SourceError as error:
+                    yield Reject.because(error, place, split)
+                else:
+                    first = first or (number, row)
+            if first is not None:
+                pictures = [RowPicture(file, first[0], column) for column in columns]
+                yield self.row_source(file, first[0], pictures, questions, group(first[1]))
 
     def convert(self, source: Source) -> Iterator[Example]:
         """Store the pictures once, and make an example of every question."""

@@ -41,5 +41,5 @@ def convert_here(converter: Converter[Any]) -> tuple[list[Made], list[Reject]]:
                     told = (source.group, turn.user, turn.assistant, pictures, example.metadata)
                     made.append(Made(split, source.path, *told))
             except SourceError as error:
-                rejects.append(Reject(source=source.path, split=split, code=error.code, message=error.message))
+                rejects.append(Reject.because(error, source.path, split))
     return made, rejects
