@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 from dataclasses import asdict
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,15 @@ if TYPE_CHECKING:
 __all__ = ["convert_command"]
 
 
-def _engine_flags(default: HubFile | None) -> list[click.Option]:
-    """Return the flags that every converter has; `default` is what it converts without a source."""
-    source = "A folder, an archive, or hub:OWNER/NAME[@REVISION]." + (
-        f"  [default: hub:{default.repo}]" if default else ""
-    )
+def _engine_flags(default: HubFile | None, *, reads_file: bool) -> list[click.Option]:
+    """Return the flags that every converter has.
+
+    Args:
+        default: What it converts without a source.
+        reads_file: Whether the source may be a single file.
+    """
+    of_file = f"A folder, {'a file of annotations, ' if reads_file else ''}an archive"
+    source = f"{of_file}, or hub:OWNER/NAME[@REVISION]." + (f"  [default: hub:{default.repo}]" if default else "")
     return [
         click.Option(["--out_dir"], type=click.Path(file_okay=False, path_type=Path), help="Folder of the dataset."),
         click.Option(["--source"], help=source),
@@ -63,7 +68,8 @@ def _engine_flags(default: HubFile | None) -> list[click.Option]:
 def convert_command(name: str) -> click.Command:
     """Return the command that runs the converter of that name."""
     converter = load_converter(name)
-    engine, own = _engine_flags(converter.default_source), flags_of(converter.options_type)
+    engine = _engine_flags(converter.default_source, reads_file=converter.file_option is not None)
+    own = flags_of(converter.options_type)
     names = {flag.name for flag in own}
     if taken := {flag.opts[0] for flag in own} & {flag.opts[0] for flag in engine}:
         option = taken.pop().removeprefix("--")
@@ -93,6 +99,7 @@ def _run(
 ) -> None:
     if out_dir is None and not dry_run:
         raise click.UsageError("missing option --out_dir: the folder to write the dataset into")
+    source, options = _take_file(converter, source, options)
     opened = open_source(
         source,
         default=converter.default_source,
@@ -110,6 +117,17 @@ def _run(
     _report(outcome, out_dir, max_rejects, form)
     if outcome.manifest.rejects > max_rejects:
         raise SystemExit(1)
+
+
+def _take_file(converter: type[Converter[Any]], source: str | None, options: Options) -> tuple[str | None, Options]:
+    """Where the source is a file that the converter reads, return its folder, and the options that name the file."""
+    option, path = converter.file_option, Path(source or "").expanduser()
+    if option is None or not path.is_file() or not any(fnmatchcase(path.name, fit) for fit in converter.files):
+        return source, options
+    if option in options.model_fields_set:
+        raise click.UsageError(f"--source names a file, and so does --{option}: give --source the folder")
+    given = options.model_dump(exclude_unset=True)
+    return str(path.parent), type(options).model_validate({**given, option: [path.name]})
 
 
 def _cores() -> int:

@@ -29,9 +29,16 @@ _LONGEST_TEXT = 500
 
 
 class Options(BaseModel):
-    """Base of a converter's options: every field becomes a flag and a part of the plan's identity."""
+    """Base of a converter's options: every field becomes a flag and a part of the plan's identity.
+
+    Attributes:
+        local: Names of the fields that say where things are on this machine: workers get them, and neither the plan's
+            identity nor the manifest does.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    local: ClassVar[frozenset[str]] = frozenset()
 
     def refuse(self, *names: str, why: str) -> None:
         """Refuse options that would change nothing for this source, rather than ignore them.
@@ -138,6 +145,8 @@ class Converter(ABC, Generic[OptionsT]):
         files: Which files of a repository on the hub, or of a folder of Parquet files, this converter reads: patterns
             for whole paths, in which `*` matches '/' too; the first that matches any is taken. Without patterns a
             repository has to hold one archive.
+        file_option: The option, a list of paths below the root, that names which of the files to read; with it
+            `--source` may itself be a file that fits `files`, and its folder is the root.
         shared: JSON found while listing that every `convert` needs, such as the list of classes; the engine
             carries it to every worker.
     """
@@ -147,6 +156,7 @@ class Converter(ABC, Generic[OptionsT]):
     options_type: ClassVar[type[Options]] = Options
     default_source: ClassVar[HubFile | None] = None
     files: ClassVar[tuple[str, ...]] = ()
+    file_option: ClassVar[str | None] = None
 
     def __init__(self, options: OptionsT, root: Path) -> None:
         self.options = options

@@ -39,6 +39,7 @@ class JobFile(BaseModel):
     reference: str
     version: str
     options: dict[str, Any]
+    local: dict[str, Any] = {}
     limit: int | None
     shared: dict[str, Any]
     root: Path
@@ -94,7 +95,8 @@ class Job:
         self.file = JobFile.model_validate_json(self.folder.job_file.read_bytes())
         self.plan = Plan(self.folder.plan_file)
         kind = import_converter(self.file.reference)
-        self.converter: Converter[Any] = kind(kind.options_type.model_validate(self.file.options), self.file.root)
+        options = kind.options_type.model_validate({**self.file.options, **self.file.local})
+        self.converter: Converter[Any] = kind(options, self.file.root)
         self.converter.shared = self.file.shared
 
 

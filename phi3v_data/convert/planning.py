@@ -86,7 +86,8 @@ def plan_job(request: Request, plan_file: Path, part_size: int | None = None) ->
         converter=request.converter.name,
         reference=f"{request.converter.__module__}:{request.converter.__qualname__}",
         version=request.converter.version,
-        options=request.options.model_dump(mode="json"),
+        options=request.options.model_dump(mode="json", exclude=set(request.options.local)),
+        local=request.options.model_dump(mode="json", include=set(request.options.local)),
         limit=request.limit,
         shared=converter.shared,
         root=request.source.root,
@@ -107,7 +108,8 @@ def _first_reject(plan_file: Path) -> str:
 def _identity(job: JobFile) -> str:
     """Return the plan's hash: everything that shapes the output, and no path of this machine, no time."""
     facts = job.model_dump(
-        mode="json", exclude={"root": True, "reference": True, "plan_sha256": True, "source": {"licence"}}
+        mode="json",
+        exclude={"root": True, "reference": True, "local": True, "plan_sha256": True, "source": {"licence"}},
     )
     text = json.dumps([_ENGINE_FORMAT, facts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
