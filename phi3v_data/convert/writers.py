@@ -200,8 +200,8 @@ class JsonlPartWriter:
         if path.parent not in self._made:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._made.add(path.parent)
+        self._written.append(path)  # first, for a signal may come between
         with path.open("wb") as file:
-            self._written.append(path)
             file.write(data)
 
     def _highlight(self, record: Record, label: str | None) -> None:
