@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from phi3v_data import __version__
+from phi3v_data.output_flags import OUTPUT_FLAGS
 from phi3v_data.program import BOTH_SPELLINGS, run_program
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cli", "main"]
 
+_PATH = click.Path(path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -51,7 +53,10 @@ def cli(debug: bool) -> None:
 
 @cli.group("convert", cls=_ConverterGroup)
 def convert_group() -> None:
-    """Convert raw data into a dataset: images, JSONL files and a manifest."""
+    """Convert raw data into a dataset: images, JSONL files and a manifest.
+
+    COMMAND is one of the converters below, or the place of your own: path/to/file.py:Class or module:Class.
+    """
 
 
 def _validation_flags(images: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -122,6 +127,107 @@ def manifest(folder: Path, images: Any, images_dir: Path | None, max_findings: i
         click.echo(f"There are warnings, {done.result.warnings:,} in all: see them with phi3v-data validate", err=True)
 
 
+def _reshape_flags(command: click.Command) -> click.Command:
+    """Add the flags of the commands that make a dataset of datasets."""
+    command.params += [
+        click.Option(["--out_dir"], type=_FOLDER, required=True, help="Folder of the new dataset."),
+        *OUTPUT_FLAGS,
+        click.Option(["--workers"], type=click.IntRange(min=1), help="Worker processes  [default: one per core]"),
+        click.Option(
+            ["--max_rejects"],
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="Exit 0 with up to so many records that cannot be taken.",
+        ),
+        click.Option(["--overwrite"], is_flag=True, help="Replace the dataset in --out_dir and start anew."),
+        click.Option(["--format", "form"], type=click.Choice(["text", "json"]), default="text", show_default=True),
+    ]
+    return command
+
+
+_IMAGES_DIR = click.option("--images_dir", type=_FOLDER, help="The images folder  [default: images/ beside the JSONL]")
+
+
+@_reshape_flags
+@cli.command()
+@click.argument("data", type=_PATH)
+@_IMAGES_DIR
+def reshard(data: Path, images_dir: Path | None, **flags: Any) -> None:
+    """Write DATA, a dataset's folder or a file of records, in another format or in other shards.
+
+    Records, ids and the bytes of images stay as they are.
+    """
+    from phi3v_data.reshape.command import carry_out, reshard_request
+
+    carry_out(lambda out_dir, **engine: reshard_request(data, out_dir, images_dir, **engine), **flags)
+
+
+@_reshape_flags
+@cli.command()
+@click.argument("data", type=_PATH)
+@click.argument("parts", nargs=-1, required=True, metavar="SPLIT=PART...")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed divides otherwise.")
+@click.option("--stratify/--no_stratify", default=True, show_default=True, help="Divide each class in proportion.")
+@_IMAGES_DIR
+def split(data: Path, parts: tuple[str, ...], seed: int, stratify: bool, images_dir: Path | None, **flags: Any) -> None:
+    """Divide all records of DATA anew, such as: split DATA train=0.9 val=0.1 --out_dir OUT.
+
+    No group crosses a split; records without a group that share their first image are one. Ids stay as they are.
+    """
+    from phi3v_data.reshape.command import carry_out, divide_request, parse_fractions
+
+    fractions = parse_fractions(parts)
+    carry_out(
+        lambda out_dir, **engine: divide_request(
+            data, out_dir, images_dir, fractions, seed=seed, stratify=stratify, **engine
+        ),
+        **flags,
+    )
+
+
+@_reshape_flags
+@cli.command()
+@click.argument("datasets", nargs=-1, required=True, metavar="[LABEL=]DATA...")
+@click.option("--name", default="merged", show_default=True, help="What the names of the new files begin with.")
+def merge(datasets: tuple[str, ...], name: str, **flags: Any) -> None:
+    """Put the splits of several datasets together.
+
+    Ids, groups and images get the dataset's label before them, by default its folder's name.
+    """
+    from phi3v_data.reshape.command import carry_out, labelled, merge_request
+
+    found = labelled(datasets)
+    carry_out(lambda out_dir, **engine: merge_request(found, out_dir, name, **engine), **flags)
+
+
+@cli.command("export")
+@click.argument("data", type=_PATH)
+@click.option("--to", required=True, type=click.Choice(["llava", "messages", "hf"]), help="The format.")
+@click.option("--out_dir", required=True, type=_FOLDER, help="The folder to write.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export in --out_dir.")
+@click.option("--split", help="The only split to export  [default: all]")
+@_IMAGES_DIR
+@click.option("--llama_factory", is_flag=True, help="llava: write rows and dataset_info.json for LLaMA-Factory.")
+@click.option("--image_tags", is_flag=True, help="messages: write texts with <image> tags, as ms-swift reads them.")
+@click.option("--shard_mb", type=click.IntRange(min=1), help="hf: megabytes that a shard may reach  [default: 500]")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def export_dataset(
+    data: Path, to: Any, out_dir: Path, split: str | None, images_dir: Path | None, form: str, **flags: Any
+) -> None:
+    """Write a dataset as other trainers and the hub read it: DATA is its folder or a file of records.
+
+    llava is an array of rows for each split, messages are JSON lines of chats, hf is a folder of Parquet shards with
+    a card. What a format has no place for is told at the end.
+    """
+    from phi3v_data.export import output
+    from phi3v_data.export.exporter import export
+    from phi3v_data.reader import Dataset
+
+    exported = export(Dataset(data, split=split, images_dir=images_dir), to, out_dir, **flags)
+    (output.render_json if form == "json" else output.render_text)(exported)
+
+
 @cli.command()
 @click.argument("code")
 def explain(code: str) -> None:
@@ -153,6 +259,26 @@ def sample(converter: str, folder: Path) -> None:
         raise UsageError(f"{folder} is not empty: choose another folder for the sample")
     kind.write_sample(folder)
     click.echo(f"Wrote a sample into {folder}. Next: phi3v-data convert {converter} --source {folder} --out_dir OUT")
+
+
+@cli.command()
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def converters(form: str) -> None:
+    """List the installed converters, where each comes from and its options."""
+    from phi3v_data.convert import listing
+
+    found = listing.list_converters()
+    (listing.render_json if form == "json" else listing.render_text)(found)
+
+
+@cli.command("new-converter")
+@click.argument("name")
+@click.option("--dir", "folder", type=_FOLDER, default=Path(), help="Where to make the folder NAME  [default: here]")
+def new_converter(name: str, folder: Path) -> None:
+    """Write a package of your own converter, ready to install and to change, into the folder NAME."""
+    from phi3v_data.convert.scaffold import next_steps, write_package
+
+    click.echo(next_steps(write_package(name, folder)))
 
 
 def main() -> NoReturn:

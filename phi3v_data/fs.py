@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _lock(descriptor: int, path: Path, without_locks: bool) -> None:
 def _move_up(path: Path, last: str) -> None:
     """Replace the content of a folder by that of its `new`: `last` goes first and comes last."""
     new, old = path / _WORK / "new", path / _WORK / "old"
-    for entry in (*new.rglob("*"), new):
+    for entry in chain(new.rglob("*"), [new]):
         sync_folder(entry)
     old.mkdir()
     names = [entry.name for entry in _order(new, last)]

@@ -12,6 +12,8 @@ from phi3v_data.paths import name_fault
 if TYPE_CHECKING:
     from PIL import Image
 
+    from phi3v_data.media.checks import ImageHeader
+
 __all__ = ["ImageFolder", "UnsafePath", "are_plain", "path_fault"]
 
 _CACHED_PARENTS = 4096
@@ -92,6 +94,33 @@ class ImageFolder:
         path = self.locate(relative)
         check_image(path)
         return Image.open(path)
+
+    def read(self, relative: str) -> bytes:
+        """Return the bytes of an image; that they are an image is not looked at.
+
+        Raises:
+            UnsafePath: As `locate`.
+            BadImage: There is no such image, or it cannot be read.
+        """
+        from phi3v_data.media.checks import UnreadableImage, check_exists
+
+        path = self.locate(relative)
+        check_exists(path)
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            raise UnreadableImage(path, f"cannot be read: {error.strerror or error}") from None
+
+    def header(self, relative: str) -> ImageHeader:
+        """Return size and format of an image, which is looked at by its header and its end.
+
+        Raises:
+            UnsafePath: As `locate`.
+            BadImage: There is no such image, or it cannot be read as one.
+        """
+        from phi3v_data.media.checks import check_image
+
+        return check_image(self.locate(relative))
 
     def path(self, relative: str) -> Path:
         """Return `locate` as a Path."""

@@ -18,6 +18,7 @@ __all__ = [
     "IMAGES",
     "MANIFEST",
     "REJECTS",
+    "SUFFIXES",
     "ManifestProblem",
     "NewerVersion",
     "SplitName",
@@ -26,17 +27,24 @@ __all__ = [
     "missing_shards",
     "parse_name",
     "read_manifest",
+    "suffix_of",
 ]
 
 IMAGES = "images"
 MANIFEST = "manifest.json"
 REJECTS = "rejects.jsonl"
 
-_NAME = re.compile(r"(?:(?P<name>.+)_)?(?P<split>[^_]+?)(?:-(?P<shard>\d{5})-of-(?P<shards>\d{5}))?\.jsonl")
+SUFFIXES = (".jsonl", ".tar", ".parquet")
+"""Of the files that hold records, as JSON lines, WebDataset or Parquet."""
+
+_NAME = re.compile(
+    r"(?:(?P<name>.+)_)?(?P<split>[^_]+?)(?:-(?P<shard>\d{5})-of-(?P<shards>\d{5}))?(?P<suffix>\.jsonl|\.tar|\.parquet)"
+)
 
 
 class SplitName(NamedTuple):
-    """What a file's name says: `<name>_<split>.jsonl`, with `-00000-of-00008` where it is sharded."""
+    """What a file's name says: `<name>_<split>.jsonl`, with `-00000-of-00008` where it is sharded; `.tar`, `.parquet`
+    likewise."""
 
     name: str
     split: str
@@ -57,7 +65,7 @@ class NewerVersion(ManifestProblem):
 
 
 def parse_name(path: Path) -> SplitName:
-    """Read a JSONL file's name; a file named otherwise is a split of its own, called by its stem."""
+    """Read a data file's name; a file named otherwise is a split of its own, called by its stem."""
     match = _NAME.fullmatch(path.name)
     if match is None:
         return SplitName("", path.stem)
@@ -65,27 +73,40 @@ def parse_name(path: Path) -> SplitName:
     return SplitName(match["name"] or "", match["split"], int(shard or 0), int(shards or 1))
 
 
-def data_files(folder: Path) -> list[Path]:
-    """Return the JSONL files of a dataset folder in order of name, without rejects.jsonl and hidden files.
+def data_files(folder: Path, suffix: str | None = None) -> list[Path]:
+    """Return the files of records of a dataset folder in order of name, without rejects.jsonl and hidden files.
+
+    A dataset has one format. In a folder of many kinds of files it is JSON lines where there are any, else WebDataset.
+
+    Args:
+        folder: The folder.
+        suffix: That of the dataset's format, where it is known.
 
     Raises:
         OSError: The folder cannot be listed.
     """
-    return sorted(
+    files = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix == ".jsonl" and path.name != REJECTS and not path.name.startswith(".") and path.is_file()
+        if path.suffix in SUFFIXES and path.name != REJECTS and not path.name.startswith(".") and path.is_file()
     )
+    kept = suffix or next((kind for kind in SUFFIXES if any(path.suffix == kind for path in files)), None)
+    return [path for path in files if path.suffix == kept]
 
 
 def files_at_hand(folder: Path, manifest: Manifest | None) -> list[Path]:
-    """Return the JSONL files that are there: those the manifest lists, as it lists them, and the others by name.
+    """Return the files of records that are there: those the manifest lists, as it lists them, and the others by name.
 
     Raises:
         OSError: The folder cannot be listed.
     """
     listed = [folder / entry.path for entry in manifest.files] if manifest else []
-    return list(dict.fromkeys([*filter(Path.is_file, listed), *data_files(folder)]))
+    return list(dict.fromkeys([*filter(Path.is_file, listed), *data_files(folder, suffix_of(manifest))]))
+
+
+def suffix_of(manifest: Manifest | None) -> str | None:
+    """Return the suffix of a dataset's files; None where no manifest names any."""
+    return Path(manifest.files[0].path).suffix if manifest and manifest.files else None
 
 
 def missing_shards(paths: Iterable[Path]) -> list[str]:
@@ -96,8 +117,8 @@ def missing_shards(paths: Iterable[Path]) -> list[str]:
         base, dash, _ = name.rpartition("-of-")
         shards = parse_name(Path(name)).shards if dash else 1
         if shards > 1:
-            stem = base[: -len("00000")]
-            promised.update(dict.fromkeys(f"{stem}{index:05d}-of-{shards:05d}.jsonl" for index in range(shards)))
+            stem, suffix = base[: -len("00000")], Path(name).suffix
+            promised.update(dict.fromkeys(f"{stem}{index:05d}-of-{shards:05d}{suffix}" for index in range(shards)))
     return [name for name in promised if name not in present]
 
 

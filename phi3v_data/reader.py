@@ -7,23 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phi3v_data.errors import CannotRun, DataError
+from phi3v_data.formats.record_file import BadRecord, BadShard, Sample
 from phi3v_data.image_folder import ImageFolder
 from phi3v_data.layout import IMAGES, data_files, missing_shards, parse_name, read_manifest
-from phi3v_data.split import BadRecord, Split
+from phi3v_data.split import Split
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from phi3v_schemas import Finding
 
-__all__ = ["BadRecord", "Dataset", "Split"]
+__all__ = ["BadRecord", "BadShard", "Dataset", "Sample", "Split"]
 
 
 class Dataset:
-    """A dataset on disk, or one JSONL file of records.
+    """A dataset on disk, as JSON lines, WebDataset or Parquet, or one file of records.
 
     Args:
-        path: The dataset's folder, or a JSONL file.
+        path: The dataset's folder, or a file of records.
         split: The only split to see; for a single file, what its split is called.
         images_dir: Folder of the images; by default `images` beside the JSONL files.
 
@@ -44,14 +45,14 @@ class Dataset:
         """The names of the splits, in the manifest's order, or in order of file name where there is none.
 
         Raises:
-            CannotRun: The folder holds no JSONL file.
+            CannotRun: The folder holds no file of records.
             DataError: The manifest cannot be used, a file it names or a shard is missing, or there is no such
                 split.
         """
         return list(self._files)
 
     def files(self, split: str) -> list[Path]:
-        """Return the JSONL files of a split, in the order of its records.
+        """Return the files of a split, in the order of its records.
 
         Raises:
             DataError: There is no such split, or as `splits`.
@@ -68,7 +69,7 @@ class Dataset:
         Raises:
             DataError: There is no such split.
         """
-        return Split(self.files(name))
+        return Split(self.files(name), self.images)
 
     @cached_property
     def _files(self) -> dict[str, list[Path]]:
@@ -77,7 +78,7 @@ class Dataset:
         return {self._only or parse_name(self.path).split: [self.path]}
 
     def image_path(self, relative: str) -> Path:
-        """Return the file that a record's image path names; it need not exist.
+        """Return the file of the images folder that a record's image path names; it need not exist.
 
         Raises:
             UnsafePath: The path is absolute, leaves the folder by '..' or a link, or is otherwise refused.
@@ -85,7 +86,9 @@ class Dataset:
         return self.images.path(relative)
 
     def open_image(self, relative: str) -> Image.Image:
-        """Open an image with Pillow; its pixels are read when first used, and the caller closes it.
+        """Open an image of the images folder; its pixels are read when first used, and the caller closes it.
+
+        Images of WebDataset and Parquet stand beside their records: `Split.load` hands them out, for any format.
 
         Raises:
             UnsafePath: As `image_path`.
@@ -115,7 +118,7 @@ def _folder_files(folder: Path, only: str | None) -> dict[str, list[Path]]:
         for path in data_files(folder):
             files.setdefault(parse_name(path).split, []).append(path)
     if not files:
-        raise CannotRun(f"{folder} holds no JSONL file")
+        raise CannotRun(f"{folder} holds no JSONL file and no shard")
     if only is not None:
         if only not in files:
             raise DataError(f"{folder} has no split {only!r}; it has {', '.join(files)}")

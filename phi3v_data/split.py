@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from array import array
 from bisect import bisect_right
 from itertools import accumulate
 from operator import index as as_index
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from phi3v_data.errors import DataError
-from phi3v_data.lines import MAX_LINE, read_lines
-from phi3v_schemas import Record
+from phi3v_data.formats.kinds import open_record_file
+from phi3v_data.formats.record_file import BadRecord, decode_record, too_long
+from phi3v_data.image_folder import ImageFolder
+from phi3v_data.layout import IMAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["BadRecord", "Split", "decode_record"]
+    from phi3v_data.formats.images import ImageStore
+    from phi3v_data.formats.record_file import RecordFile, Sample
+    from phi3v_schemas import Record
 
-
-class BadRecord(DataError):
-    """A line that is no record: the message names the file, the line and what is wrong with it."""
+__all__ = ["Split"]
 
 
 class Split:
@@ -33,35 +31,63 @@ class Split:
     Split can be pickled and used after a fork: reading by position, no process moves another's place.
 
     Args:
-        files: The JSONL files, in order. Blank lines hold no record.
+        files: Its files, in order: JSON lines, of which blank ones hold no record, or shards of WebDataset or Parquet.
+        images: The images folder of JSON lines; by default `images` beside them.
     """
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], images: ImageFolder | None = None) -> None:
         self.files = list(files)
+        self._images = images
         self._indexes: list[_FileIndex] | None = None
         self._ends: list[int] = []
 
     def __iter__(self) -> Iterator[Record]:
+        for sample in self.samples():
+            yield sample.record()
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield every record as it is stored, with its images.
+
+        Raises:
+            BadShard: A shard is damaged.
+        """
         for path in self.files:
-            with path.open("rb") as file:
-                for line in read_lines(file, limit=MAX_LINE):
-                    if not line.is_blank:
-                        yield decode_record(line.data, path, line.number)
+            yield from self._file(path).samples()
 
     def __len__(self) -> int:
         self._index()
         return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, position: int) -> Record:
+        return self.load(position)[0]
+
+    def load(self, position: int) -> tuple[Record, ImageStore]:
+        """Return a record, and what hands out its images.
+
+        Raises:
+            IndexError: There is no such record.
+            BadRecord: It is none.
+            DataError: The file has changed since its records were counted, or is damaged.
+        """
         index, within = self._find(position)
-        data = index.read(within)
+        sample = index.sample(within)
         try:
-            return Record.model_validate_json(data)
-        except ValidationError:
-            return decode_record(data, index.path, index.line_number(within))
+            return sample.record(), sample.images
+        except BadRecord:  # only now it is worth the while to count lines
+            return decode_record(sample.data, sample.file, index.number(within)), sample.images
+
+    def sample(self, position: int) -> Sample:
+        """Return a record as it is stored, with its images.
+
+        Raises:
+            IndexError: There is no such record.
+            DataError: The file has changed since its records were counted, or is damaged.
+        """
+        index, within = self._find(position)
+        return index.sample(within)
 
     def raw(self, position: int) -> bytes:
-        """Return the bytes of a record's line as they are in the file, without the newline.
+        """Return the bytes of a record as they are in the file, without a newline.
 
         Raises:
             IndexError: There is no such record.
@@ -69,7 +95,10 @@ class Split:
             DataError: The file has changed since its records were counted.
         """
         index, within = self._find(position)
-        return index.read(within)
+        data = index.sample(within).data
+        if data is None:
+            raise BadRecord(too_long(index.file.path, index.number(within)))
+        return data
 
     def place(self, position: int) -> str:
         """Return where a record stands, as FILE:LINE; the lines before it are read, and FILE alone if they cannot be.
@@ -78,10 +107,10 @@ class Split:
             IndexError: There is no such record.
         """
         index, within = self._find(position)
-        try:
-            return f"{index.path}:{index.line_number(within)}"
-        except OSError:
-            return str(index.path)
+        return index.place(within)
+
+    def _file(self, path: Path) -> RecordFile:
+        return open_record_file(path, self._images or ImageFolder(path.parent / IMAGES))
 
     def _find(self, position: int) -> tuple[_FileIndex, int]:
         indexes = self._index()
@@ -94,80 +123,31 @@ class Split:
 
     def _index(self) -> list[_FileIndex]:
         if self._indexes is None:
-            indexes = [_FileIndex(path) for path in self.files]
-            self._ends = list(accumulate(len(index.starts) for index in indexes))
+            indexes = [_FileIndex(self._file(path)) for path in self.files]
+            self._ends = list(accumulate(len(index.keys) for index in indexes))
             self._indexes = indexes
         return self._indexes
 
 
 class _FileIndex:
-    """Where the records of one file begin, and their bytes by position."""
+    """Where the records of one file are."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._descriptor: int | None = None
-        with path.open("rb") as file:
-            self.starts = array("Q", (line.offset for line in read_lines(file) if not line.is_blank))
-            self._size = file.tell()
+    def __init__(self, file: RecordFile) -> None:
+        self.file = file
+        self.keys = array("Q", file.iter_keys())
+        file.take_size()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_descriptor": None}
+    def number(self, position: int) -> int:
+        """Return a record's line, or its number in a shard."""
+        return self.file.number(self.keys[position], position)
 
-    def __del__(self) -> None:
-        if self.__dict__.get("_descriptor") is not None:
-            os.close(self.__dict__["_descriptor"])
+    def sample(self, position: int) -> Sample:
+        """Return a record as it is stored."""
+        return self.file.sample(self.keys[position])
 
-    def read(self, position: int) -> bytes:
-        start = self.starts[position]
-        end = self.starts[position + 1] if position + 1 < len(self.starts) else self._size
-        data = os.pread(self._open(), min(end - start, MAX_LINE + 1), start)
-        # Up to the next record there may be blank lines, which are not this record's.
-        data = data.partition(b"\n")[0]
-        if len(data) > MAX_LINE:
-            raise BadRecord(_too_long(self.path, self.line_number(position)))
-        return data
-
-    def line_number(self, position: int) -> int:
-        """Count the lines up to a record: only errors ask for it."""
-        start = self.starts[position]
-        with self.path.open("rb") as file:
-            for line in read_lines(file):
-                if line.offset >= start:
-                    return line.number
-        return position + 1
-
-    def _open(self) -> int:
-        if self._descriptor is None:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            if os.fstat(descriptor).st_size != self._size:
-                os.close(descriptor)
-                raise DataError(f"{self.path} has changed since its records were counted; open the dataset again")
-            self._descriptor = descriptor
-        return self._descriptor
-
-
-def decode_record(data: bytes | None, path: Path, number: int) -> Record:
-    """Decode a line.
-
-    Args:
-        data: Its bytes; None for a line over the limit.
-        path: The file it is from, for the message.
-        number: Its number in that file, from 1.
-
-    Raises:
-        BadRecord: It is no record.
-    """
-    if data is None:
-        raise BadRecord(_too_long(path, number))
-    try:
-        return Record.model_validate_json(data)
-    except ValidationError:
-        from phi3v_data.validate.schema import read_record
-
-        _, problems = read_record(data)
-        pointer = f" {problems[0].pointer}:" if problems[0].pointer else ""
-        raise BadRecord(f"{path}:{number}:{pointer} {problems[0].message}") from None
-
-
-def _too_long(path: Path, number: int) -> str:
-    return f"{path}:{number}: the line is longer than {MAX_LINE:,} bytes"
+    def place(self, position: int) -> str:
+        """Return FILE:LINE, or FILE where it cannot be read."""
+        try:
+            return f"{self.file.path}:{self.number(position)}"
+        except OSError:
+            return str(self.file.path)

@@ -86,9 +86,9 @@ class TrainingData(Dataset[Example | Failure]):
         return Failure(f"{fault}: mend it and start again, the run goes on from its newest checkpoint")
 
     def _example(self, number: int, place: int) -> Example:
-        dataset, record = self._datasets[number], self._splits[number][place]
+        dataset, (record, images) = self._datasets[number], self._splits[number].load(place)
         paths = training_images(record)
-        pixels = read_tiles(dataset.open_image, paths, self._images, self._num_crops)
+        pixels = read_tiles(images.open, paths, self._images, self._num_crops)
         encoding = self._fitted(self._encoder.encode(record, pixels.pop("num_img_tokens", [])))
         return {**encoding._asdict(), **pixels, "record": f"{record.id} of {dataset.path}"}  # type: ignore[typeddict-item]
 

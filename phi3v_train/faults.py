@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phi3v_data.image_folder import UnsafePath
+from phi3v_data.image_folder import ImageFolder, UnsafePath
 from phi3v_data.media.checks import BadImage
 from phi3v_data.reader import BadRecord
 from phi3v_data.validate.images import ImageChecker
@@ -32,7 +32,8 @@ def describe_fault(dataset: Dataset, split: Split, position: int, error: Excepti
     where = split.place(position)
     if isinstance(error, UnsafePath | BadImage):
         checker = ImageChecker(dataset.images.root, "header")
-        problems = checker.check(split[position])
+        record, images = split.load(position)
+        problems = checker.check(record) if isinstance(images, ImageFolder) else checker.check_held(record, images)
         if problem := next(iter(problems), None) or checker.folder_problem():
             return f"{where}: {problem.message} ({problem.rule.code})"
     if isinstance(error, OSError) and error.strerror:

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from phi3v_data.errors import DataError
-from phi3v_data.media.checks import check_image
 from phi3v_data.tokens import CROP, grid_tokens, hd_size
 from phi3v_train.encode import cut, training_images
 from phi3v_train.faults import describe_fault
@@ -17,6 +16,7 @@ from phi3v_train.sources import BadData
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from phi3v_data.formats.images import ImageStore
     from phi3v_schemas import Record
     from phi3v_train.encode import Encoder
     from phi3v_train.sources import Source
@@ -102,14 +102,14 @@ class Measure:
             BadData: It cannot be trained on.
         """
         try:
-            record = self._split[position]
-            grids = self._grids(training_images(record))
-            images = [grid_tokens(*grid) for grid in grids]
-            tokens = len(self._encoder.encode(record, images).input_ids)
+            record, images = self._split.load(position)
+            grids = self._grids(images, training_images(record))
+            of_images = [grid_tokens(*grid) for grid in grids]
+            tokens = len(self._encoder.encode(record, of_images).input_ids)
         except (DataError, OSError) as error:
             raise self._bad_data(position, error) from None
         crops = sum(columns * rows + 1 for columns, rows in grids)
-        return Length(tokens, sum(images), len(images), crops, self._encoder.text_length_bound(record))
+        return Length(tokens, sum(of_images), len(of_images), crops, self._encoder.text_length_bound(record))
 
     def scan(self, positions: range) -> Scan:
         """Look for records that cannot be trained on or are too long.
@@ -126,12 +126,12 @@ class Measure:
         return scan
 
     def _scan(self, position: int, scan: Scan) -> None:
-        record = self._split[position]
+        record, store = self._split.load(position)
         paths = training_images(record)
         text = self._encoder.text_length_bound(record)
         bound = text + len(paths) * self._most_of_an_image
         if self._all_lengths or bound > self.limit or record.conversations[0].assistant is None:
-            images = [grid_tokens(*grid) for grid in self._grids(paths)]
+            images = [grid_tokens(*grid) for grid in self._grids(store, paths)]
             if self._all_lengths:
                 scan.texts.append(text)
                 scan.images.append(sum(images))
@@ -152,10 +152,9 @@ class Measure:
             cut(encoding, self.limit)
         return length
 
-    def _grids(self, paths: Sequence[str]) -> list[tuple[int, int]]:
+    def _grids(self, images: ImageStore, paths: Sequence[str]) -> list[tuple[int, int]]:
         """Return the columns and rows of crops of each image, by the sizes in their headers."""
-        folder = self.source.dataset.images
-        headers = (check_image(folder.locate(path)) for path in paths)
+        headers = map(images.header, paths)
         sizes = (hd_size(header.width, header.height, self._num_crops) for header in headers)
         return [(width // CROP, height // CROP) for width, height in sizes]
 

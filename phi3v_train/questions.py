@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch.utils.data import Dataset
 
 from phi3v_data.errors import DataError, UsageError
-from phi3v_data.media.checks import check_image
+from phi3v_data.media.checks import check_image_bytes
 from phi3v_data.tokens import image_tokens
 from phi3v_train.collate import Example, Failure
 from phi3v_train.encode import prompt_images
@@ -20,6 +19,7 @@ from phi3v_train.tiles import read_tiles
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from phi3v_data.formats.images import ImageStore
     from phi3v_schemas import Record, Turn
     from phi3v_train.encode import Encoder
     from phi3v_train.model import Phi3VImageProcessor
@@ -82,9 +82,9 @@ def find_questions(sources: Sequence[Source], encoder: Encoder, *, num_crops: in
         split = dataset.split(name)
         for position in range(len(split)):
             try:
-                record = split[position]
-                images = {path: _look_at(dataset.images.locate(path), num_crops) for path in record.image_paths()}
-                found = list(_questions_of(record, encoder, images, number, position))
+                record, images = split.load(position)
+                looks = {path: _look_at(images, path, num_crops) for path in record.image_paths()}
+                found = list(_questions_of(record, encoder, looks, number, position))
             except (DataError, OSError) as error:
                 raise BadData(describe_fault(dataset, split, position, error)) from None
             _refuse_long(found, limit, split.place(position))
@@ -99,11 +99,11 @@ class _Look(NamedTuple):
     digest: bytes
 
 
-def _look_at(path: str, num_crops: int) -> _Look:
-    header = check_image(path)
-    with Path(path).open("rb") as file:
-        digest = hashlib.sha256(file.read(_HEAD))
-    digest.update(str(Path(path).stat().st_size).encode())
+def _look_at(images: ImageStore, path: str, num_crops: int) -> _Look:
+    data = images.read(path)
+    header = check_image_bytes(data, path)
+    digest = hashlib.sha256(data[:_HEAD])
+    digest.update(str(len(data)).encode())
     return _Look(image_tokens(header.width, header.height, num_crops), digest.digest())
 
 
@@ -163,9 +163,9 @@ class QuestionData(Dataset[Example | Failure]):
         question = self._questions[index]
         dataset, split = self._datasets[question.source], self._splits[question.source]
         try:
-            record = split[question.position]
+            record, images = split.load(question.position)
             paths = prompt_images(record, question.turn)
-            pixels = read_tiles(dataset.open_image, paths, self._images, self._num_crops)
+            pixels = read_tiles(images.open, paths, self._images, self._num_crops)
             prompt = self._encoder.prompt(record, question.turn, pixels.pop("num_img_tokens", []))
         except (DataError, OSError) as error:
             fault = describe_fault(dataset, split, question.position, error)

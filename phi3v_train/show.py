@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from transformers import PreTrainedTokenizerFast
 
+    from phi3v_data.formats.images import ImageStore
     from phi3v_schemas import Record
     from phi3v_train.encode import Encoding
     from phi3v_train.model import Phi3VProcessor
@@ -91,8 +92,8 @@ def show(
             "--index counts from 0"
         )
     try:
-        record = records[index]
-        images = [_measure(dataset, path, num_crops) for path in training_images(record)]
+        record, store = records.load(index)
+        images = [_measure(store, path, num_crops) for path in training_images(record)]
         encoding = Encoder(processor.tokenizer).encode(record, [image.tokens for image in images])
     except (DataError, OSError) as error:
         raise DataError(describe_fault(dataset, records, index, error)) from error
@@ -106,8 +107,8 @@ def show(
     console.print(Text(f"\n{_LEGEND}", "dim"), soft_wrap=wide)
 
 
-def _measure(dataset: Dataset, path: str, num_crops: int) -> _Image:
-    with dataset.open_image(path) as image:
+def _measure(images: ImageStore, path: str, num_crops: int) -> _Image:
+    with images.open(path) as image:
         return _Image(path, *image.size, image_tokens(*image.size, num_crops))
 
 

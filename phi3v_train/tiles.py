@@ -22,7 +22,7 @@ def read_tiles(
     """Decode images and cut them into tiles.
 
     Args:
-        open_image: Opens an image by its path; `open_image` of a dataset for those of its folder.
+        open_image: Opens an image of a record by its path.
         paths: Their paths; there may be none.
         processor: Cuts them.
         num_crops: Most tiles of an image.

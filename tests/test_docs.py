@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from phi3v_train.cli import cli
 from phi3v_train.model.tiny import write_tiny
 from phi3v_train.options import TrainOptions
 from phi3v_train.presets import PRESETS
-from tests.helpers import run
+from tests.helpers import run, run_python
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,40 +53,33 @@ def type_in(command: list[str], folder: Path, interrupt_at: str | None = None) -
 
 
 def test_the_converter_of_the_readme(tmp_path: Path) -> None:
-    code, project = blocks("converters/README.md", "python")[0], blocks("converters/README.md", "toml")[0]
-    assert len(code.splitlines()) <= 35
-    plugin = tmp_path / "plugin"
-    info = plugin / "captions-1.dist-info"
-    info.mkdir(parents=True)
-    (plugin / "captions.py").write_text(code)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: captions\nVersion: 1\n")
-    (group, points) = next(iter(tomllib.loads(project)["project"]["entry-points"].items()))
-    (info / "entry_points.txt").write_text(
-        f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in points.items())
-    )
+    """As the page saves it and runs it."""
+    code, command = (blocks("converters/README.md", language)[0] for language in ("python", "bash"))
+    (tmp_path / "captions.py").write_text(code)
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     Image.new("RGB", (20, 10), "red").save(pictures / "cat.1.jpg")
-    (pictures / "captions.csv").write_text("file,question,answer\ncat.1.jpg,What is it?,A cat.\ncat.1.jpg,Red?,Yes.\n")
-    environment = {"PYTHONPATH": os.pathsep.join([str(plugin), *sys.path])}
-    words = [
-        "convert",
-        "captions",
-        "--source",
-        pictures,
-        "--out_dir",
-        tmp_path / "dataset",
-        "--prefix",
-        "Look closely. ",
-    ]
-    run(*words, env=environment)
+    rows = "file,question,answer\ncat.1.jpg,What is it?,A cat.\ncat.1.jpg,Red?,Yes.\n"
+    (pictures / "questions.csv").write_text(rows)
+    run(*shlex.split(command)[1:], cwd=tmp_path)
     lines = (tmp_path / "dataset/captions_train.jsonl").read_text().splitlines()
     turns = [json.loads(line)["conversations"][0] for line in lines]
     assert [(turn["user"], turn["assistant"]) for turn in turns] == [
         ("Look closely. What is it?", "A cat."),
         ("Look closely. Red?", "Yes."),
     ]
-    run("validate", tmp_path / "dataset")
+    run("validate", tmp_path / "dataset", "--strict")
+
+
+def test_the_test_of_the_readme(tmp_path: Path) -> None:
+    """In the package that the page's commands write; they are those that the command itself names."""
+    _, install, *_ = blocks("converters/README.md", "bash")
+    first, *steps = install.splitlines()
+    shown = run(*first.split()[1:], cwd=tmp_path).stdout
+    assert all(step in shown for step in (step.replace("cd ", "cd ./").replace("dataset", "out") for step in steps))
+    (tmp_path / "captions/tests/test_captions.py").write_text(blocks("converters/README.md", "python")[1])
+    code = "import sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider']))"
+    assert "1 passed" in run_python("-c", code, cwd=tmp_path / "captions").stdout
 
 
 def test_the_question_of_the_models_page(tmp_path: Path) -> None:

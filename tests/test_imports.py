@@ -61,6 +61,16 @@ def test_help_starts_fast(flag: str) -> None:
     assert not imported(COMMAND.format(flag)) & {*EXTRAS, "pydantic", "numpy", "PIL", "rich", "importlib.metadata"}
 
 
+def test_the_help_names_converters_without_importing_them() -> None:
+    modules = imported(COMMAND.format('convert", "--help'))
+    assert "pydantic" not in modules
+    assert not {name for name in modules if name.startswith(("phi3v_converters", "phi3v_data.convert.converter"))}
+
+
+def test_the_conformance_test_does_not_ask_for_pytest() -> None:
+    assert not imported("import phi3v_data.testing") & {*EXTRAS, "pytest"}
+
+
 def test_no_module_needs_an_extra_to_be_imported() -> None:
     modules = imported(ALL)
     assert not modules & EXTRAS

@@ -11,6 +11,7 @@ import pytest
 
 import phi3v_converters
 import phi3v_data
+import phi3v_data.testing
 import phi3v_schemas
 import phi3v_train
 
@@ -52,6 +53,7 @@ def test_names_of_phi3v_schemas() -> None:
         "DataFile",
         "Finding",
         "Manifest",
+        "OutputInfo",
         "Record",
         "Report",
         "Severity",
@@ -59,6 +61,10 @@ def test_names_of_phi3v_schemas() -> None:
         "Turn",
     ]
     assert all(getattr(phi3v_schemas, name) for name in phi3v_schemas.__all__)
+
+
+def test_names_of_phi3v_data_testing() -> None:
+    assert phi3v_data.testing.__all__ == ["Checked", "check_converter"]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -20,7 +20,7 @@ from phi3v_data.image_folder import UnsafePath
 from phi3v_data.layout import missing_shards, parse_name
 from phi3v_data.lines import read_lines
 from phi3v_data.media.checks import MissingImage, NotAnImage
-from phi3v_data.split import BadRecord, Split
+from phi3v_data.reader import BadRecord, Split
 
 if TYPE_CHECKING:
     from phi3v_schemas import Record
@@ -136,7 +136,8 @@ def test_a_bad_record_names_file_line_place_and_fault(tmp_path: Path) -> None:
 
 
 def test_a_line_over_the_limit_is_refused_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phi3v_data.split.MAX_LINE", 100)
+    for module in ("jsonl", "record_file"):
+        monkeypatch.setattr(f"phi3v_data.formats.{module}.MAX_LINE", 100)
     path = tmp_path / "toy_train.jsonl"
     path.write_bytes(line("a", "x" * 200) + line("b"))
     split = Dataset(path).split("train")

@@ -12,23 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from phi3v_data.convert.console import Counter, estimate_lines, print_summary, show_progress
+from phi3v_data.convert.console import Counter, ListingStatus, estimate_lines, print_summary, show_progress
 from phi3v_data.convert.dry_run import dry_run
 from phi3v_data.convert.engine import Outcome, convert
 from phi3v_data.convert.executors import LocalExecutor
 from phi3v_data.convert.finalize import CONTACT_SHEET
-from phi3v_data.convert.flags import flags_of, options_from
+from phi3v_data.convert.flags import flags_of, options_from, output_from
 from phi3v_data.convert.planning import Request
 from phi3v_data.convert.registry import load_converter
 from phi3v_data.convert.sources import open_source
 from phi3v_data.errors import CannotRun
 from phi3v_data.layout import REJECTS
+from phi3v_data.output_flags import OUTPUT_FLAGS
 
 if TYPE_CHECKING:
     from phi3v_data.convert.converter import Converter, Options
     from phi3v_data.convert.sources import HubFile
 
-__all__ = ["convert_command"]
+__all__ = ["carry_out", "convert_command"]
 
 
 def _engine_flags(default: HubFile | None, *, reads_file: bool) -> list[click.Option]:
@@ -59,6 +60,7 @@ def _engine_flags(default: HubFile | None, *, reads_file: bool) -> list[click.Op
             show_default=True,
             help="Exit 0 with up to so many rejected sources.",
         ),
+        *OUTPUT_FLAGS,
         click.Option(["--overwrite"], is_flag=True, help="Replace the dataset in --out_dir and start anew."),
         click.Option(["--dry_run"], is_flag=True, help="Write nothing: print counts, estimates, the first record."),
         click.Option(["--format", "form"], type=click.Choice(["text", "json"]), default="text", show_default=True),
@@ -96,6 +98,7 @@ def _run(
     overwrite: bool,
     dry_run: bool,
     form: str,
+    **output: Any,
 ) -> None:
     if out_dir is None and not dry_run:
         raise click.UsageError("missing option --out_dir: the folder to write the dataset into")
@@ -108,13 +111,26 @@ def _run(
     )
     for warning in opened.warnings:
         click.echo(f"Warning: {warning}", err=True)
-    request = Request(converter, options, opened, out_dir or Path(), limit, overwrite)
-    executor = LocalExecutor(workers or _cores(), timeout)
+    request = Request(
+        converter,
+        options,
+        opened,
+        out_dir or Path(),
+        limit=limit,
+        overwrite=overwrite,
+        output=output_from(**output),
+        on_listed=ListingStatus(),
+    )
     if out_dir is None or dry_run:
-        _dry_run(request, executor, form)
-        return
-    outcome = _convert(request, executor)
-    _report(outcome, out_dir, max_rejects, form)
+        _dry_run(request, LocalExecutor(workers or _cores(), timeout), form)
+    else:
+        carry_out(request, workers=workers, timeout=timeout, max_rejects=max_rejects, form=form)
+
+
+def carry_out(request: Request, *, workers: int | None, timeout: float | None, max_rejects: int, form: str) -> None:
+    """Run a conversion and tell what came of it; exits 1 when too much was rejected."""
+    outcome = _convert(request, LocalExecutor(workers or _cores(), timeout))
+    _report(outcome, request.out_dir, max_rejects, form)
     if outcome.manifest.rejects > max_rejects:
         raise SystemExit(1)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
+
+import click
 
 from phi3v_data.convert.engine import Progress
 from phi3v_data.convert.worker import PartDone
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from phi3v_data.convert.worker import Message
     from phi3v_schemas import Manifest
 
-__all__ = ["Counter", "estimate_lines", "print_summary", "show_progress"]
+__all__ = ["Counter", "ListingStatus", "estimate_lines", "print_summary", "show_progress"]
 
 
 class Counter:
@@ -37,6 +40,26 @@ class Counter:
         if isinstance(message, PartDone):
             self.done += message.sources
             self.rejects += message.rejects
+
+
+class ListingStatus:
+    """Says on stderr how far a long listing has come, so that it is not taken for one that hangs.
+
+    Args:
+        every: Seconds between two lines, and before the first.
+    """
+
+    def __init__(self, every: float = 10.0) -> None:
+        self._every = every
+        self._count = 0
+        self._next = monotonic() + every
+
+    def __call__(self) -> None:
+        """Take note of one source."""
+        self._count += 1
+        if (now := monotonic()) >= self._next:
+            self._next = now + self._every
+            click.echo(f"Listing the sources: {self._count:,} so far", err=True)
 
 
 @contextmanager

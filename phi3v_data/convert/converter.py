@@ -149,6 +149,7 @@ class Converter(ABC, Generic[OptionsT]):
             `--source` may itself be a file that fits `files`, and its folder is the root.
         shared: JSON found while listing that every `convert` needs, such as the list of classes; the engine
             carries it to every worker.
+        known_classes: Records per class of each split, where the source counts them and no source has a label.
     """
 
     name: ClassVar[str]
@@ -162,6 +163,7 @@ class Converter(ABC, Generic[OptionsT]):
         self.options = options
         self.root = root
         self.shared: dict[str, Any] = {}
+        self.known_classes: dict[str, dict[str, int]] = {}
 
     @abstractmethod
     def sources(self) -> Mapping[str, Iterable[Source | Reject]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ def dry_run(request: Request, executor: Executor) -> Estimate:
     with tempfile.TemporaryDirectory(prefix="phi3v-dry-run-") as name:
         folder = JobFolder(Path(name))
         folder.parts.mkdir(parents=True)
-        job = plan_job(request, folder.plan_file, part_size=1)
+        job = plan_job(replace(request, output=None), folder.plan_file, part_size=1)
         write_atomic(folder.job_file, job.model_dump_json().encode())
         plan = Plan(folder.plan_file)
         splits = plan.splits()

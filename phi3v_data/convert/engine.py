@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from phi3v_data.convert.plan import Plan
 from phi3v_data.convert.planning import plan_job, refuse_other_plan
 from phi3v_data.errors import CannotRun, UsageError
 from phi3v_data.fs import FolderHeld, explain_os_error, hold_folder, write_atomic
-from phi3v_data.layout import IMAGES, MANIFEST, REJECTS, read_manifest
+from phi3v_data.layout import IMAGES, MANIFEST, REJECTS, SUFFIXES, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,11 +113,13 @@ def _refuse_foreign_folder(folder: JobFolder) -> None:
 def _clear(folder: JobFolder, manifest: Manifest | None) -> None:
     """Remove what earlier runs made; the job folder stays, so that a kill leaves a folder that is still ours."""
     old = folder.read()
-    names = {old.converter if old else None, manifest.converter.name if manifest else None} - {None}
+    names = {old.dataset if old else None, manifest.converter.name if manifest else None} - {None}
     shutil.rmtree(folder.out_dir / IMAGES, ignore_errors=True)
+    shutil.rmtree(folder.shards, ignore_errors=True)
     for file in manifest.files if manifest else ():
         (folder.out_dir / file.path).unlink(missing_ok=True)
-    for pattern in (*(f"{name}_*.jsonl" for name in names), REJECTS, CONTACT_SHEET, MANIFEST):
+    files = [f"{glob.escape(name)}_*{suffix}" for name in names if name for suffix in SUFFIXES]
+    for pattern in (*files, REJECTS, CONTACT_SHEET, MANIFEST):
         for path in folder.out_dir.glob(pattern):
             path.unlink()
     folder.job_file.unlink(missing_ok=True)
@@ -127,6 +130,7 @@ def _adopt(folder: JobFolder, job: JobFile, new_plan: Path) -> None:
     if folder.read() is None:
         shutil.rmtree(folder.parts)
         folder.parts.mkdir()
+        shutil.rmtree(folder.shards, ignore_errors=True)
     (folder.out_dir / MANIFEST).unlink(missing_ok=True)
     new_plan.replace(folder.plan_file)
     write_atomic(folder.job_file, job.model_dump_json(indent=2).encode())

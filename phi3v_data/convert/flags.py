@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 import click
 from pydantic import ValidationError
 
+from phi3v_schemas import OutputInfo
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from phi3v_data.convert.converter import Options
+    from phi3v_data.formats.kinds import Format
 
-__all__ = ["flags_of", "options_from"]
+__all__ = ["flags_of", "options_from", "output_from"]
 
 _METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH"}
 
@@ -61,7 +64,7 @@ def _shown_default(field: FieldInfo) -> str:
     if field.is_required():
         return "[required]"
     says_so = "default:" in (field.description or "").lower()
-    if says_so or field.default_factory or field.default is None or field.default is False or field.default == []:
+    if says_so or field.default_factory or field.default in (None, False, "", []):
         return ""
     shown = str(field.default).replace("\n", "\\n")
     return f"[default: {shown}]"
@@ -98,3 +101,10 @@ def _literal(field: FieldInfo, value: Any) -> Any:
     if get_origin(kind) is Literal:
         return next(member for member in get_args(kind) if str(member) == value)
     return value
+
+
+def output_from(output: Format, shard_records: int | None, shard_mb: int | None) -> OutputInfo | None:
+    """Return what `OUTPUT_FLAGS` ask for; None for one JSONL file a split."""
+    if output == "jsonl" and shard_records is shard_mb is None:
+        return None
+    return OutputInfo(format=output, shard_records=shard_records, shard_mb=shard_mb)

@@ -4,7 +4,8 @@ OUT/.convert/job.json        converter, options, root, shared facts, identity
 OUT/.convert/plan.sqlite     the numbered sources
 OUT/.convert/claims          one lockable byte per part
 OUT/.convert/crashes.jsonl   sources whose worker died
-OUT/.convert/parts/part-00012/   records.jsonl, rejects.jsonl, summary.json: a folder that exists is done
+OUT/.convert/parts/part-00012/   records.jsonl or samples.tar, rejects.jsonl, summary.json: a folder that exists is done
+OUT/.convert/shards/             the dataset's files in the making
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from phi3v_data.convert.plan import Plan
 from phi3v_data.convert.registry import import_converter
-from phi3v_schemas import SourceInfo
+from phi3v_schemas import OutputInfo, SourceInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,12 +37,15 @@ class JobFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     converter: str
+    dataset: str
     reference: str
     version: str
     options: dict[str, Any]
     local: dict[str, Any] = {}
     limit: int | None
+    output: OutputInfo | None = None
     shared: dict[str, Any]
+    known_classes: dict[str, dict[str, int]] = {}
     root: Path
     source: SourceInfo
     plan_sha256: str
@@ -58,6 +62,7 @@ class JobFolder:
         self.claims_file = self.path / "claims"
         self.crashes_file = self.path / "crashes.jsonl"
         self.parts = self.path / "parts"
+        self.shards = self.path / "shards"
 
     def part(self, number: int) -> Path:
         """Return the folder of a part; it exists when the part is done."""

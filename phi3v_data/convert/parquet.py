@@ -50,6 +50,11 @@ class ParquetFile:
         """Names of the columns."""
         return list(self._file.schema_arrow.names)
 
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return sum(self._groups)
+
     def is_text(self, column: str) -> bool:
         """Return whether a column holds strings."""
         return str(self._file.schema_arrow.field(column).type) in ("string", "large_string", "string_view")

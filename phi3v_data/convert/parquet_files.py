@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["find_parquet", "fingerprint", "shard_name"]
+__all__ = ["by_split", "find_parquet", "fingerprint", "shard_name"]
 
 _KNOWN = r"(?P<split>(?:train|validation|valid|val|dev|test)\w*)"
 _NAMES = (  # of a path, in the order in which they are tried
@@ -39,9 +39,14 @@ def find_parquet(root: Path, patterns: Sequence[str]) -> dict[str, list[str]]:
     pattern, chosen = choose_by_pattern(patterns, usable_names(files)) or ("", [])
     if len(several := configurations(pattern, chosen)) > 1:
         raise UsageError(f"{root} holds several datasets ({', '.join(several)[:200]}): give the folder of one of them")
+    return by_split(chosen)
+
+
+def by_split(files: Sequence[str]) -> dict[str, list[str]]:
+    """Return files by the split that each one's path names: train, val, test, and then others."""
     order = {name: rank for rank, name in enumerate(("train", "val", "test"))}
-    splits = sorted(set(map(_split_of, chosen)), key=lambda name: (order.get(name, len(order)), name))
-    return {split: [file for file in chosen if _split_of(file) == split] for split in splits}
+    splits = sorted(set(map(_split_of, files)), key=lambda name: (order.get(name, len(order)), name))
+    return {split: [file for file in files if _split_of(file) == split] for split in splits}
 
 
 def _split_of(file: str) -> str:

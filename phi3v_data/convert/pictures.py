@@ -31,15 +31,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "MOST_BYTES",
     "FilePicture",
     "PictureConverter",
     "PictureOptions",
     "Question",
     "RowPicture",
+    "image_reject",
+    "read_picture",
     "safe_path",
 ]
 
-_MOST_BYTES = 1 << 28
+MOST_BYTES = 1 << 28
 """Of a file that is to be a picture: more is somebody's video, or a trap."""
 
 _CODES = {
@@ -68,7 +71,7 @@ class PictureOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class FilePicture:
-    """A picture in a file; `path` is below the root, with '/'."""
+    """A picture in a file; `path` is below the root of pictures, with '/'."""
 
     path: str
 
@@ -118,6 +121,11 @@ class PictureConverter(Converter[OptionsT]):
     """Base of converters whose sources are pictures with questions: `sources` is all that is left to write."""
 
     _file: tuple[str, ParquetFile] | None = None
+
+    @property
+    def picture_root(self) -> Path:
+        """Folder below which the pictures in files lie; a converter may have them elsewhere than the rest."""
+        return self.root
 
     def source(
         self,
@@ -202,30 +210,54 @@ class PictureConverter(Converter[OptionsT]):
         if name_fault(path):
             return 0
         try:
-            return (self.root / path).stat().st_size
+            return (self.picture_root / path).stat().st_size
         except OSError:
             return 0
 
-    def _image(self, picture: Mapping[str, Any]) -> Image:
-        where = picture["path"] if "path" in picture else f"the picture in row {picture['row']}"
+    def store(self, data: bytes, where: str) -> Image:
+        """Return a picture as the options have it stored.
+
+        Args:
+            data: The bytes of an image file.
+            where: What a reject calls it.
+
+        Raises:
+            SourceError: It cannot be used as a picture.
+        """
+        options = self.options
         try:
-            data = _read(self.root, picture["path"]) if "path" in picture else self._cell(RowPicture(**picture))
-            options = self.options
             stored = store_picture(
                 data, where, image_size=options.image_size, quality=options.quality, decode=options.decode
             )
         except BadImage as error:
-            raise SourceError(_CODES[type(error)], f"{where} {error.fault}") from error
+            raise image_reject(error, where) from error
         return Image(*stored)
 
-    def _cell(self, picture: RowPicture) -> bytes:
-        """Read one picture of a row; the file stays open, since the next source is most likely the next row."""
-        if self._file is None or self._file[0] != picture.file:
-            self._file = (picture.file, ParquetFile(self.root / picture.file))
+    def _image(self, picture: Mapping[str, Any]) -> Image:
+        if "path" in picture:
+            path = safe_path(picture["path"])
+            return self.store(read_picture(self.picture_root / path, path), path)
+        return self.store(self._cell(RowPicture(**picture)), f"the picture in row {picture['row']}")
+
+    def cell(self, file: str, row: int, column: str) -> Any:
+        """Return the value of a row of a Parquet file below the root.
+
+        Raises:
+            SourceError: The file is damaged, or has no such column.
+        """
         try:
-            value = self._file[1].cell(picture.row, picture.column)
+            return self.parquet(file).cell(row, column)
         except ValueError as error:
-            raise SourceError("unreadable", f"row {picture.row} of {picture.file} is damaged: {error}") from error
+            raise SourceError("unreadable", f"row {row} of {file} is damaged: {error}") from error
+
+    def parquet(self, file: str) -> ParquetFile:
+        """Open a Parquet file below the root; it stays open, since the next source is most likely of the same."""
+        if self._file is None or self._file[0] != file:
+            self._file = (file, ParquetFile(self.root / file))
+        return self._file[1]
+
+    def _cell(self, picture: RowPicture) -> bytes:
+        value = self.cell(picture.file, picture.row, picture.column)
         if picture.index is not None:
             if len(value or ()) != picture.count:
                 held = f"row {picture.row} of {picture.file} holds {len(value or ())} pictures, not {picture.count}"
@@ -233,7 +265,8 @@ class PictureConverter(Converter[OptionsT]):
             value = value[picture.index]
         data = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(data, bytes):
-            raise MissingImage("", "is not in the file, which at most names it: use a copy that holds its pictures")
+            fault = "is not in the file, which at most names it: use a copy that holds its pictures"
+            raise SourceError("missing_image", f"the picture in row {picture.row} {fault}")
         return data
 
 
@@ -248,8 +281,25 @@ def safe_path(path: str) -> str:
     return path
 
 
-def _read(root: Path, path: str) -> bytes:
-    size = check_exists(str(root / safe_path(path)))
-    if size > _MOST_BYTES:
-        raise SourceError("too_large", f"{path} has {size:,} bytes, which no picture should: {_MOST_BYTES:,} at most")
-    return (root / path).read_bytes()
+def read_picture(file: Path, shown: str) -> bytes:
+    """Return the bytes of a picture's file.
+
+    Args:
+        file: The file.
+        shown: What a reject calls it.
+
+    Raises:
+        SourceError: There is no such file, or it is larger than any picture.
+    """
+    try:
+        size = check_exists(str(file))
+    except BadImage as error:
+        raise image_reject(error, shown) from error
+    if size > MOST_BYTES:
+        raise SourceError("too_large", f"{shown} has {size:,} bytes, which no picture should: {MOST_BYTES:,} at most")
+    return file.read_bytes()
+
+
+def image_reject(error: BadImage, where: str) -> SourceError:
+    """Return the reject that a bad image makes; `where` is what it calls the image."""
+    return SourceError(_CODES[type(error)], f"{where} {error.fault}")

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phi3v_data.convert.converter import Reject
+from phi3v_data.convert.faults import checked_shared, checked_splits, make_converter
 from phi3v_data.convert.job import JobFile
 from phi3v_data.convert.plan import Plan, write_plan
+from phi3v_data.convert.registry import reference_of
 from phi3v_data.errors import CannotRun, UsageError
 from phi3v_data.printable import printable
-from phi3v_schemas import SourceInfo
+from phi3v_schemas import OutputInfo, SourceInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from phi3v_data.convert.converter import Converter, Options
@@ -39,6 +42,9 @@ class Request:
         out_dir: The dataset's folder; made where it does not exist.
         limit: At most this many sources per split.
         overwrite: Replace a dataset of another plan, or of the same one, in that folder.
+        output: The format of its files; None for one JSONL file a split.
+        dataset: What its files' names begin with; None for the converter's name.
+        on_listed: Called for every source, or reject, that the converter lists.
     """
 
     converter: type[Converter[Any]]
@@ -47,6 +53,9 @@ class Request:
     out_dir: Path
     limit: int | None = None
     overwrite: bool = False
+    output: OutputInfo | None = None
+    dataset: str | None = None
+    on_listed: Callable[[], None] | None = None
 
 
 def plan_job(request: Request, plan_file: Path, part_size: int | None = None) -> JobFile:
@@ -59,14 +68,15 @@ def plan_job(request: Request, plan_file: Path, part_size: int | None = None) ->
 
     Raises:
         UsageError: The source holds nothing that the converter reads.
+        CannotRun: The converter failed while it listed its sources, or there is no space left.
     """
-    converter = request.converter(request.options, request.source.root)
+    converter = make_converter(request.converter, request.options, request.source.root)
     unsafe = [
         Reject(source=member, code="unsafe_member", message="a link, a device or a path that leaves the archive")
         for member in request.source.unsafe
     ]
     plan_file.unlink(missing_ok=True)
-    sources = converter.sources()
+    sources = checked_splits(converter, request.on_listed)
     try:
         listing, total = write_plan(plan_file, sources, unsafe, limit=request.limit, part_size=part_size)
     except sqlite3.OperationalError as error:
@@ -84,12 +94,15 @@ def plan_job(request: Request, plan_file: Path, part_size: int | None = None) ->
     )
     job = JobFile(
         converter=request.converter.name,
-        reference=f"{request.converter.__module__}:{request.converter.__qualname__}",
+        dataset=request.dataset or request.converter.name,
+        reference=reference_of(request.converter),
         version=request.converter.version,
         options=request.options.model_dump(mode="json", exclude=set(request.options.local)),
         local=request.options.model_dump(mode="json", include=set(request.options.local)),
         limit=request.limit,
-        shared=converter.shared,
+        output=request.output,
+        shared=checked_shared(converter),
+        known_classes=converter.known_classes,
         root=request.source.root,
         source=source,
         plan_sha256="",
@@ -107,10 +120,12 @@ def _first_reject(plan_file: Path) -> str:
 
 def _identity(job: JobFile) -> str:
     """Return the plan's hash: everything that shapes the output, and no path of this machine, no time."""
-    facts = job.model_dump(
-        mode="json",
-        exclude={"root": True, "reference": True, "local": True, "plan_sha256": True, "source": {"licence"}},
-    )
+    hidden = dict.fromkeys(("root", "reference", "local", "known_classes", "plan_sha256"), True)
+    facts = job.model_dump(mode="json", exclude={**hidden, "source": {"licence"}})
+    if job.output is None:
+        del facts["output"]
+    if job.dataset == job.converter:
+        del facts["dataset"]
     text = json.dumps([_ENGINE_FORMAT, facts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -138,11 +153,18 @@ def refuse_other_plan(job: JobFile, old: JobFile | None, manifest: Manifest | No
     )
 
 
+def _shown(output: dict[str, Any] | None) -> str:
+    facts = {name: value for name, value in (output or {"format": "jsonl"}).items() if value is not None}
+    return " ".join(str(value) if name == "format" else f"--{name} {value}" for name, value in facts.items())
+
+
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
     """Name the first thing that tells two plans apart."""
     for key in ("converter", "version", "limit"):
         if old[key] != new[key]:
             return f"{key} {old[key]}, now {new[key]}"
+    if old["output"] != new["output"]:
+        return f"the output is {_shown(old['output'])}, now {_shown(new['output'])}"
     for part in ("options", "shared"):
         for key in sorted(old[part].keys() | new[part].keys()):
             before, after = old[part].get(key), new[part].get(key)

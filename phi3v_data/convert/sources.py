@@ -59,7 +59,7 @@ class OpenedSource:
     """
 
     root: Path
-    kind: Literal["folder", "archive", "hub"]
+    kind: Literal["folder", "archive", "hub", "dataset"]
     name: str | None
     revision: str | None
     sha256: str | None

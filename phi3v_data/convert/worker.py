@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, NoReturn
 
+from phi3v_data.convert.faults import checked_examples
 from phi3v_data.convert.job import Claims, Job
-from phi3v_data.convert.writers import JsonlPartWriter
+from phi3v_data.convert.registry import PLUGIN_FAULTS, describe
+from phi3v_data.convert.writers import JsonlPartWriter, PartWriter, TarPartWriter
 from phi3v_data.errors import CannotRun, Phi3VError, SourceError, UsageError
 from phi3v_data.fs import explain_os_error, is_disk_full
 
@@ -124,24 +126,25 @@ def convert_parts(out_dir: Path, parts: Sequence[int], send: Callable[[Message],
 
 
 def _convert_part(job: Job, part: int, send: Callable[[Message], None]) -> PartDone:
-    with JsonlPartWriter(job.folder.out_dir, job.folder.part(part), job.file.converter) as writer:
+    open_writer = JsonlPartWriter if job.file.output is None or job.file.output.format == "jsonl" else TarPartWriter
+    with open_writer(job.folder.out_dir, job.folder.part(part), job.file.converter) as writer:
         planned_sources, crashes = job.plan.part(part), job.folder.crashes()
         for planned in planned_sources:
             send(SourceStarted(planned.number))
             try:
                 _convert_source(job, planned, crashes.get(planned.number, 0), writer)
             except SourceError as error:
-                writer.reject(planned, error.code, error.message)
+                writer.reject(planned, str(error.code), str(error.message))  # a converter may have raised it
         return PartDone(len(planned_sources), writer.commit().rejects)
 
 
-def _convert_source(job: Job, planned: PlannedSource, crashes: int, writer: JsonlPartWriter) -> None:
+def _convert_source(job: Job, planned: PlannedSource, crashes: int, writer: PartWriter) -> None:
     if planned.reject is not None:
         raise SourceError(planned.reject.code, planned.reject.message)
     if crashes > CRASHES_ALLOWED:
         raise SourceError("worker_died", "it killed its worker, or hung, more than once; check the file")
     try:
-        examples = list(job.converter.convert(planned.source))
+        examples = checked_examples(job.converter.convert(planned.source))
     except (SourceError, CannotRun, UsageError):
         raise
     except OSError as error:
@@ -150,9 +153,8 @@ def _convert_source(job: Job, planned: PlannedSource, crashes: int, writer: Json
         raise SourceError("unreadable", f"it cannot be read: {error.strerror or error}") from error
     except MemoryError:
         raise SourceError("out_of_memory", "converting it needs more memory than there is") from None
-    except (Exception, SystemExit) as error:  # a converter is anyone's code: its fault costs one source, not the run
-        text = f"the converter failed: {type(error).__name__}: {error}"
-        raise SourceError("converter_error", text) from error
+    except PLUGIN_FAULTS as error:  # a converter is anyone's code: its fault costs one source, not the run
+        raise SourceError("converter_error", f"the converter failed: {describe(error)}") from error
     if not examples:
         raise SourceError("no_examples", "the converter made no example from it")
     writer.add(planned, examples)

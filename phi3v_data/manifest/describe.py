@@ -34,7 +34,7 @@ def find_splits(folder: Path, before: Manifest | None) -> dict[str, list[str]]:
         Paths within the folder.
 
     Raises:
-        CannotRun: There is no JSONL file.
+        CannotRun: There is no file of records.
         DataError: A file has a name that no manifest may hold.
     """
     listed = {entry.path: entry.split for entry in before.files} if before else {}
@@ -45,7 +45,7 @@ def find_splits(folder: Path, before: Manifest | None) -> dict[str, list[str]]:
             raise DataError(f"the name of {name!r} in {folder} {fault}: rename the file")
         splits.setdefault(listed.get(name, parse_name(path).split), []).append(name)
     if not splits:
-        raise CannotRun(f"{folder} holds no JSONL file: give the folder of a dataset")
+        raise CannotRun(f"{folder} holds no JSONL file and no shard: give the folder of a dataset")
     return splits
 
 

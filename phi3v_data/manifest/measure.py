@@ -1,4 +1,4 @@
-"""What a manifest says of a JSONL file, measured in one reading."""
+"""What a manifest says of a file of records, measured in one reading."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from xxhash import xxh3_64_intdigest
 
+from phi3v_data.formats.kinds import open_record_file
+from phi3v_data.formats.record_file import decode_record
 from phi3v_data.image_folder import ImageFolder
+from phi3v_data.layout import SUFFIXES
 from phi3v_data.lines import MAX_LINE, read_lines
 from phi3v_data.media.checks import check_exists
-from phi3v_data.split import decode_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +39,7 @@ class Measured(NamedTuple):
 def measure_file(
     path: Path, images: Path | None, *, on_record: Callable[[Record], object] = lambda record: None
 ) -> Measured:
-    """Read a JSONL file once and measure it; an image of many records counts once.
+    """Read a file of records once and measure it; an image of many records counts once, or once for each in a shard.
 
     Memory: 16 bytes for each time a record names an image, and 8 more at the end.
 
@@ -48,9 +50,12 @@ def measure_file(
 
     Raises:
         BadRecord: A line is no record.
+        BadShard: A shard is damaged.
         BadImage: An image is not there, or holds nothing.
         UnsafePath: An image path leaves the folder.
     """
+    if path.suffix in SUFFIXES[1:]:
+        return _measure_shard(path, images, on_record)
     digest, tally, records = hashlib.sha256(), _ImageTally(images), 0
     with path.open("rb") as file:
         for line in read_lines(file, limit=MAX_LINE, on_chunk=digest.update):
@@ -63,6 +68,20 @@ def measure_file(
         size = file.tell()
     count, image_bytes = tally.total()
     return Measured(records, count, image_bytes, size, digest.hexdigest())
+
+
+def _measure_shard(path: Path, images: Path | None, on_record: Callable[[Record], object]) -> Measured:
+    records = count = image_bytes = 0
+    for sample in open_record_file(path, ImageFolder(path.parent)).samples():
+        record = sample.record()
+        records += 1
+        on_record(record)
+        for image in dict.fromkeys(record.image_paths()):
+            count += 1
+            image_bytes += len(sample.images.read(image)) if images else 0
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Measured(records, count, image_bytes if images else None, path.stat().st_size, digest)
 
 
 class _ImageTally:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
     from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont
@@ -23,11 +24,11 @@ _MOST = 8  # thumbnails of a card
 
 
 class Card(NamedTuple):
-    """A record on the sheet: its title, what is asked and answered, and its image files."""
+    """A record on the sheet: its title, what is asked and answered, and its image files, or what they hold."""
 
     title: str
     text: str
-    images: Sequence[Path]
+    images: Sequence[Path | BinaryIO]
 
 
 class _Layout(NamedTuple):
@@ -93,7 +94,7 @@ def _shorten(text: str, font: FreeTypeFont | BitmapFont, width: int) -> str:
     return "…" + text[cut:]
 
 
-def _thumbnail(path: Path, size: tuple[int, int]) -> Image:
+def _thumbnail(path: Path | BinaryIO, size: tuple[int, int]) -> Image:
     """Return a small picture, grey where the file cannot be decoded: a sheet is to show that, not to fail."""
     from PIL import Image
 

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
-from phi3v_data.lines import read_lines
 from phi3v_data.validate.lines import BOM
 from phi3v_data.validate.rule import Problem, Rule, quote
 from phi3v_data.validate.schema import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import BinaryIO
 
     from numpy.typing import NDArray
 
@@ -54,7 +52,7 @@ class Duplicate(NamedTuple):
 class _File(NamedTuple):
     name: str
     start: int
-    reopen: Callable[[], BinaryIO]
+    reread: Callable[[], Iterator[tuple[int, bytes | None]]]
 
 
 class IdIndex:
@@ -68,14 +66,14 @@ class IdIndex:
         self._hashes: array[int] = array("Q")
         self._files: list[_File] = []
 
-    def start_file(self, name: str, reopen: Callable[[], BinaryIO]) -> None:
+    def start_file(self, name: str, reread: Callable[[], Iterator[tuple[int, bytes | None]]]) -> None:
         """Begin a file; every line of it follows by `add` or `skip`.
 
         Args:
             name: The file's name in findings.
-            reopen: Opens it at its beginning, to read lines again.
+            reread: Reads it again from its beginning: the number of every line, from 1, and its bytes.
         """
-        self._files.append(_File(name, len(self._hashes), reopen))
+        self._files.append(_File(name, len(self._hashes), reread))
 
     def add(self, record_id: str) -> None:
         """Note the id of the next line."""
@@ -114,16 +112,15 @@ class IdIndex:
             place = next(wanted, None)
             if place is None:
                 continue
-            with file.reopen() as stream:
-                for line in read_lines(stream):
-                    if line.number - 1 + file.start != place:
-                        continue
-                    record, _ = read_record((line.data or b"").removeprefix(BOM))
-                    if record is not None:
-                        yield place, record.id
-                    place = next(wanted, None)
-                    if place is None:
-                        break
+            for number, data in file.reread():
+                if number - 1 + file.start != place:
+                    continue
+                record, _ = read_record((data or b"").removeprefix(BOM))
+                if record is not None:
+                    yield place, record.id
+                place = next(wanted, None)
+                if place is None:
+                    break
 
     def _where(self, place: int) -> tuple[str, int]:
         file = next(file for file in reversed(self._files) if file.start <= place)

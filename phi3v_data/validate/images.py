@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from phi3v_data.image_folder import ImageFolder, UnsafePath, are_plain, path_fault
 from phi3v_data.validate.rule import Problem, Rule, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from phi3v_data.formats.images import ImageStore
     from phi3v_data.media.checks import BadImage
     from phi3v_schemas import Record
 
@@ -132,17 +134,26 @@ class ImageChecker:
     def __init__(self, folder: Path, level: ImageLevel) -> None:
         self._folder = folder
         self._files = ImageFolder(folder)
+        self._level = level
         self._look = _looker(level)
         self._folder_is_there: bool | None = None
         # What was found for each path, so that an image of many records is opened once; emptied when full.
         self._known: dict[str, tuple[type[Rule], str] | None] = {}
 
     def check(self, record: Record) -> list[Problem]:
-        """Return what is wrong with the images of a record."""
+        """Return what is wrong with the images of a record, which are in the folder."""
         problems: list[Problem] = []
         for index, turn in enumerate(record.conversations):
             if (paths := turn.images) and not (self._look is None and are_plain(paths)):
-                problems += self._check_turn(index, paths)
+                problems += _check_turn(index, paths, self._fault, str(self._folder))
+        return problems
+
+    def check_held(self, record: Record, images: ImageStore) -> list[Problem]:
+        """Return what is wrong with the images of a record, which are in the shard beside it."""
+        problems: list[Problem] = []
+        for index, turn in enumerate(record.conversations):
+            judge = partial(self._judge_held, images)
+            problems += _check_turn(index, turn.images or (), judge, "the shard, beside its record")
         return problems
 
     def folder_problem(self) -> Problem | None:
@@ -153,19 +164,20 @@ class ImageChecker:
             return FolderMissing.problem(folder=self._folder)
         return None
 
-    def _check_turn(self, turn: int, paths: list[str]) -> Iterator[Problem]:
-        for index, path in enumerate(paths):
-            fault = self._known[path] if path in self._known else self._remember(path)
-            if fault is not None:
-                rule, words = fault
-                pointer = f"/conversations/{turn}/images/{index}"
-                yield rule.problem(pointer=pointer, path=quote(path), fault=words, folder=self._folder)
-
-    def _remember(self, path: str) -> tuple[type[Rule], str] | None:
+    def _fault(self, path: str) -> tuple[type[Rule], str] | None:
+        if path in self._known:
+            return self._known[path]
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         fault = self._known[path] = self._judge(path)
         return fault
+
+    def _judge_held(self, images: ImageStore, path: str) -> tuple[type[Rule], str] | None:
+        if (fault := path_fault(path)) is not None:
+            return UnsafeImagePath, fault
+        if self._level == "none":
+            return None
+        return _try(partial(_look_at_held, images, self._level), path)
 
     def _judge(self, path: str) -> tuple[type[Rule], str] | None:
         if self._look is None:
@@ -182,10 +194,47 @@ class ImageChecker:
         return self._look(file)
 
 
+def _check_turn(
+    turn: int, paths: Sequence[str], judge: Callable[[str], tuple[type[Rule], str] | None], folder: str
+) -> Iterator[Problem]:
+    for index, path in enumerate(paths):
+        fault = judge(path)
+        if fault is not None:
+            rule, words = fault
+            pointer = f"/conversations/{turn}/images/{index}"
+            yield rule.problem(pointer=pointer, path=quote(path), fault=words, folder=folder)
+
+
 def _looker(level: ImageLevel) -> Callable[[str], tuple[type[Rule], str] | None] | None:
     """Return the function that judges a file at a level; only now is a decoder's library imported."""
     if level == "none":
         return None
+    from phi3v_data.media import checks
+
+    return partial(_try, checks.check_exists if level == "exists" else checks.check_image)
+
+
+def _look_at_held(images: ImageStore, level: ImageLevel, path: str) -> None:
+    from phi3v_data.media.checks import EmptyImage
+
+    if level != "exists":
+        images.header(path)
+    elif not images.read(path):
+        raise EmptyImage(path, "is empty (0 bytes)")
+
+
+def _try(check: Callable[[str], object], path: str) -> tuple[type[Rule], str] | None:
+    """Return the rule that an image breaks, and the end of a sentence about it."""
+    from phi3v_data.media.checks import BadImage
+
+    try:
+        check(path)
+    except BadImage as error:
+        return _rule_of(error), error.fault
+    return None
+
+
+def _rule_of(error: BadImage) -> type[Rule]:
     from phi3v_data.media import checks
 
     rules: dict[type[BadImage], type[Rule]] = {
@@ -196,13 +245,4 @@ def _looker(level: ImageLevel) -> Callable[[str], tuple[type[Rule], str] | None]
         checks.TruncatedImage: ImageTruncated,
         checks.TooManyPixels: ImageTooLarge,
     }
-    check: Callable[[str], object] = checks.check_exists if level == "exists" else checks.check_image
-
-    def look(file: str) -> tuple[type[Rule], str] | None:
-        try:
-            check(file)
-        except checks.BadImage as error:
-            return rules[type(error)], error.fault
-        return None
-
-    return look
+    return rules[type(error)]

@@ -15,6 +15,7 @@ __all__ = [
     "InvalidJson",
     "InvalidUtf8",
     "LineTooLong",
+    "ShardDamaged",
     "TooDeep",
     "json_problem",
 ]
@@ -111,6 +112,17 @@ class TooDeep(Rule):
     hint = "Only 'metadata' can nest; make it flatter, or keep it as a string."
     bad = '{"id": "a", …, "metadata": {"x": [[[[ … 300 brackets … ]]]]}}'
     good = '{"id": "a", …, "metadata": {"x": [1, 2, 3]}}'
+
+
+class ShardDamaged(Rule):
+    """A shard cannot be read to its end."""
+
+    code = "E109"
+    slug = "shard-damaged"
+    message = "the shard {fault}"
+    hint = "Fetch it again, or make it again: the records that came before were checked."
+    bad = "ucf101_train-00000-of-00002.tar, of which the last megabyte is missing"
+    good = "ucf101_train-00000-of-00002.tar as it was written"
 
 
 def json_problem(data: bytes, error: str) -> Problem:

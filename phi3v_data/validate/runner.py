@@ -8,10 +8,21 @@ import tempfile
 from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
+from phi3v_data.formats.kinds import format_of, open_record_file
+from phi3v_data.formats.record_file import BadShard
+from phi3v_data.image_folder import ImageFolder
 from phi3v_data.lines import MAX_LINE, read_lines
 from phi3v_data.validate.ids import IdIndex
 from phi3v_data.validate.images import ImageChecker
-from phi3v_data.validate.lines import BOM, BlankLine, ByteOrderMark, EmptyFile, FileUnreadable, LineTooLong
+from phi3v_data.validate.lines import (
+    BOM,
+    BlankLine,
+    ByteOrderMark,
+    EmptyFile,
+    FileUnreadable,
+    LineTooLong,
+    ShardDamaged,
+)
 from phi3v_data.validate.manifest import FileFacts, check_file
 from phi3v_data.validate.result import Findings, Result
 from phi3v_data.validate.schema import read_record
@@ -19,10 +30,11 @@ from phi3v_data.validate.targets import STDIN, find_targets
 from phi3v_data.validate.text import check_texts, may_break_a_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
+    from phi3v_data.formats.images import ImageStore
     from phi3v_data.lines import Line
     from phi3v_data.validate.images import ImageLevel
     from phi3v_data.validate.targets import Target
@@ -104,16 +116,13 @@ class _Run:
         name = STDIN if path is None else str(path)
         before = self.records
         digest = hashlib.sha256()
-        consumers: list[Callable[[bytes], object]] = [digest.update] if entry else []
         try:
-            with _open(path) as stream:
-                self.files.append(name)
-                spool = None if _is_regular(path) else _temporary_file()
-                if spool is not None:
-                    self._spools.append(spool)
-                    consumers.append(spool.write)
-                ids.start_file(name, lambda: _reopen(path, spool))
-                self._check_lines(name, stream, consumers, ids, checker)
+            if path is None or format_of(path) == "jsonl":
+                self._check_jsonl(name, path, [digest.update] if entry else [], ids, checker)
+            else:
+                self._check_shard(name, path, ids, checker)
+                if entry is not None:
+                    digest = _digest(path)
         except OSError as error:
             fault = f"cannot be read: {error.strerror or error}"
             self.findings.add(name, None, FileUnreadable.problem(fault=fault))
@@ -124,6 +133,40 @@ class _Run:
             for problem in check_file(entry, FileFacts(self.records - before, digest.hexdigest())):
                 self.findings.add(name, None, problem)
 
+    def _check_jsonl(
+        self,
+        name: str,
+        path: Path | None,
+        consumers: list[Callable[[bytes], object]],
+        ids: IdIndex,
+        checker: ImageChecker,
+    ) -> None:
+        with _open(path) as stream:
+            self.files.append(name)
+            spool = None if _is_regular(path) else _temporary_file()
+            if spool is not None:
+                self._spools.append(spool)
+                consumers.append(spool.write)
+            ids.start_file(name, lambda: _lines_again(path, spool))
+            self._check_lines(name, stream, consumers, ids, checker)
+
+    def _check_shard(self, name: str, path: Path, ids: IdIndex, checker: ImageChecker) -> None:
+        shard = open_record_file(path, ImageFolder(path.parent))
+        size = path.stat().st_size
+        self.files.append(name)
+        ids.start_file(name, lambda: ((sample.number, sample.data) for sample in shard.samples()))
+        try:
+            for sample in shard.samples():
+                self.records += 1
+                if sample.data is None:
+                    ids.skip()
+                    self.findings.add(name, sample.number, LineTooLong.problem(limit=self._max_line))
+                else:
+                    self._check_record(name, sample.number, sample.data, ids, checker, sample.images)
+        except BadShard as error:
+            self.findings.add(name, None, ShardDamaged.problem(fault=error.fault))
+        self._advance(size)
+
     def _check_lines(
         self,
         name: str,
@@ -132,8 +175,6 @@ class _Run:
         ids: IdIndex,
         checker: ImageChecker,
     ) -> None:
-        add = self.findings.add
-
         def on_chunk(chunk: bytes) -> None:
             for consume in consumers:
                 consume(chunk)
@@ -143,19 +184,31 @@ class _Run:
             data = self._usable(name, line)
             if data is None:
                 ids.skip()
-                continue
-            record, problems = read_record(data)
-            if record is None:
-                ids.skip()
             else:
-                ids.add(record.id)
-                problems = checker.check(record)
-                if may_break_a_rule(data):
-                    problems += check_texts(record)
-                if (missing := checker.folder_problem()) is not None:
-                    add(name, None, missing)
-            for problem in problems:
-                add(name, line.number, problem)
+                self._check_record(name, line.number, data, ids, checker)
+
+    def _check_record(
+        self,
+        name: str,
+        number: int,
+        data: bytes,
+        ids: IdIndex,
+        checker: ImageChecker,
+        held: ImageStore | None = None,
+    ) -> None:
+        """Check a record and its images, those `held` beside it in a shard, or else those of the folder."""
+        record, problems = read_record(data)
+        if record is None:
+            ids.skip()
+        else:
+            ids.add(record.id)
+            problems = checker.check(record) if held is None else checker.check_held(record, held)
+            if may_break_a_rule(data):
+                problems += check_texts(record)
+            if (missing := checker.folder_problem()) is not None:
+                self.findings.add(name, None, missing)
+        for problem in problems:
+            self.findings.add(name, number, problem)
 
     def _usable(self, name: str, line: Line) -> bytes | None:
         """Return the bytes of a line that may hold a record; note what is wrong with any other."""
@@ -197,6 +250,17 @@ def _reopen(path: Path | None, spool: BinaryIO | None) -> BinaryIO:
         return spool
     assert path is not None
     return path.open("rb")
+
+
+def _lines_again(path: Path | None, spool: BinaryIO | None) -> Iterator[tuple[int, bytes | None]]:
+    with _reopen(path, spool) as stream:
+        for line in read_lines(stream):
+            yield line.number, line.data
+
+
+def _digest(path: Path) -> hashlib._Hash:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256")
 
 
 def _is_regular(path: Path | None) -> bool:

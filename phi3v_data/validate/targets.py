@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phi3v_data.layout import IMAGES, MANIFEST, data_files, files_at_hand, parse_name
+from phi3v_data.layout import IMAGES, MANIFEST, data_files, files_at_hand, parse_name, suffix_of
 from phi3v_data.validate.lines import FileUnreadable
 from phi3v_data.validate.manifest import check_structure, load
 
@@ -102,12 +102,12 @@ def _expand(paths: Sequence[Path | str]) -> Iterator[Path]:
 
 def _folder(folder: Path, images_dir: Path | None, against_manifest: bool) -> Target:
     target = Target(images_dir or folder / IMAGES)
+    manifest, problem = load(folder)
     try:
-        present = data_files(folder)
+        present = data_files(folder, suffix_of(manifest))
     except OSError as error:
         target.problems.append((str(folder), FileUnreadable.problem(fault=f"cannot be read: {error.strerror}")))
         return target
-    manifest, problem = load(folder)
     if not against_manifest:
         target.files += files_at_hand(folder, manifest)
         target.problems += check_structure(folder, None)
@@ -121,5 +121,10 @@ def _folder(folder: Path, images_dir: Path | None, against_manifest: bool) -> Ta
         target.entries = {folder / entry.path: entry for entry in manifest.files}
         target.files += [path for path in target.entries if path.is_file()]
     if not target.files:
-        target.problems.append((str(folder), FileUnreadable.problem(fault="the folder holds no JSONL file")))
+        target.problems.append(
+            (
+                str(folder),
+                FileUnreadable.problem(fault="the folder holds no file of records (.jsonl, .tar or .parquet)"),
+            )
+        )
     return target

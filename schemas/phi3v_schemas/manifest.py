@@ -6,14 +6,24 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-__all__ = ["SCHEMA_VERSION", "ConverterInfo", "DataFile", "Manifest", "SourceInfo"]
+__all__ = ["SCHEMA_VERSION", "ConverterInfo", "DataFile", "Manifest", "OutputInfo", "SourceInfo"]
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """Version of the record and manifest format: the major part changes when old readers would misread it."""
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class OutputInfo(_Model):
+    """The format of a dataset's files, and what made a new one begin."""
+
+    format: Literal["jsonl", "webdataset", "parquet"] = Field(
+        description="JSON lines beside an images folder, or shards with the images inside.", examples=["webdataset"]
+    )
+    shard_records: int | None = Field(default=None, description="Most records of a file.", examples=[10_000])
+    shard_mb: int | None = Field(default=None, description="Megabytes (10^6 bytes) a file may reach.", examples=[500])
 
 
 class ConverterInfo(_Model):
@@ -32,13 +42,19 @@ class ConverterInfo(_Model):
     limit: int | None = Field(
         default=None, description="At most so many sources were taken from each split.", examples=[100]
     )
+    output: OutputInfo | None = Field(
+        default=None,
+        description="The format of the files; absent for one JSONL file a split.",
+        examples=[{"format": "webdataset", "shard_mb": 500}],
+    )
 
 
 class SourceInfo(_Model):
     """Where the raw data came from. Without local paths: equal data gives an equal manifest anywhere."""
 
-    kind: Literal["folder", "archive", "hub", "jsonl"] = Field(
-        description="How the raw data was given; jsonl: there was none, the records themselves came from elsewhere.",
+    kind: Literal["folder", "archive", "hub", "jsonl", "dataset"] = Field(
+        description="How the raw data was given; jsonl: there was none, the records themselves came from elsewhere; "
+        "dataset: the records came from datasets, whose own origin is in `converter.shared`.",
         examples=["hub"],
     )
     name: str | None = Field(
@@ -59,16 +75,16 @@ class SourceInfo(_Model):
 
 
 class DataFile(_Model):
-    """One JSONL file of the dataset."""
+    """One file of the dataset: JSON lines, or a shard of WebDataset or Parquet."""
 
     path: str = Field(description="File name inside the dataset folder.", examples=["ucf101_train.jsonl"])
     split: str = Field(description="The split it belongs to.", examples=["train"])
     records: int = Field(ge=0, description="Records in the file.", examples=[300])
-    images: int = Field(ge=0, description="Image files its records refer to.", examples=[2400])
+    images: int = Field(ge=0, description="Image files its records refer to, or images a shard holds.", examples=[2400])
     image_bytes: int | None = Field(
         default=None,
         ge=0,
-        description="Bytes of those image files together; absent where nobody looked at them.",
+        description="Bytes of those images together; absent where nobody looked at them.",
         examples=[24_000_000],
     )
     bytes: int = Field(ge=0, description="Size of the file.", examples=[282_000])
@@ -87,7 +103,7 @@ class Manifest(_Model):
         examples=[{"kind": "folder", "listing_sha256": "0" * 64, "sources": 405}],
     )
     plan_sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Identity of the conversion.", examples=["0" * 64])
-    files: list[DataFile] = Field(description="The JSONL files, split by split.", examples=[[]])
+    files: list[DataFile] = Field(description="The files of records, split by split.", examples=[[]])
     classes: dict[str, dict[str, int]] = Field(
         description="Records per class, for each split; empty where the data has no classes.",
         examples=[{"train": {"Archery": 30, "Basketball": 30}}],

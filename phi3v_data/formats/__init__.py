@@ -1,0 +1,1 @@
+"""The files that records are kept in: JSON lines beside an images folder, WebDataset shards, Parquet shards."""

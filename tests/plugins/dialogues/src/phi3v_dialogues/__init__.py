@@ -1,0 +1,1 @@
+"""Dialogues about pictures, for phi3v-data."""
