@@ -8,7 +8,7 @@ from pydantic import Field
 
 from phi3v_data.convert.carve import carve
 from phi3v_data.convert.parquet import ParquetFile
-from phi3v_data.convert.parquet_files import find_parquet, fingerprint
+from phi3v_data.convert.parquet_files import by_split, find_parquet, fingerprint
 from phi3v_data.convert.pictures import PictureConverter, PictureOptions
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ OptionsT = TypeVar("OptionsT", bound=CarvedOptions)
 class CarvedConverter(PictureConverter[OptionsT]):
     """Base of converters of pictures that come in Parquet files or as they were published, with or without a val."""
 
-    def parquet_files(self) -> dict[str, list[str]]:
-        """Return the source's Parquet files by split; what they hold becomes a part of the plan's identity."""
-        splits = find_parquet(self.root, self.files)
+    def parquet_files(self, named: Sequence[str] = ()) -> dict[str, list[str]]:
+        """Return the source's Parquet files by split, or those named; they become a part of the plan's identity."""
+        splits = by_split(named) if named else find_parquet(self.root, self.files)
         if splits:
             names = [name for files in splits.values() for name in files]
             self.shared["files"] = {name: fingerprint(self.root / name) for name in names}
