@@ -1,0 +1,1 @@
+"""The way back out: a dataset in the formats that other trainers and the hub read."""
