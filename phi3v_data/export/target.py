@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from phi3v_data.errors import DataError
+from phi3v_data.validate.text import ForeignImageTag, check_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Example", "Note", "SplitCount", "Target", "read_examples"]
 
-_TOKEN = re.compile(r"<\|(?:image_[0-9]+|user|assistant|system|end|endoftext|image|placeholder[0-9]+)\|>")
 _TAG = re.compile(r"<(?:image|video|audio)>")
 
 
@@ -131,24 +131,24 @@ def read_examples(samples: Iterable[Sample], count: SplitCount, *, tags_are_plac
     """
     for sample in samples:
         record = sample.record()
-        for text in _texts(record):
-            _refuse_marks(text, sample.place, tags_are_places)
+        _refuse_tokens(record, sample.place)
+        if tags_are_places:
+            _refuse_tags(record, sample.place)
         yield Example(record, sample.images, sample.place)
         count.records += 1
         count.images += len(record.image_paths())
 
 
-def _texts(record: Record) -> Iterator[str]:
+def _refuse_tokens(record: Record, place: str) -> None:
+    """Refuse what no text may hold, wherever it goes."""
+    for problem in check_texts(record):
+        if problem.rule is not ForeignImageTag:
+            raise DataError(f"{place}: {problem.message}: delete it, as phi3v-data validate says")
+
+
+def _refuse_tags(record: Record, place: str) -> None:
     texts = [record.system, *(text for turn in record.conversations for text in (turn.user, turn.assistant))]
-    return filter(None, texts)
-
-
-def _refuse_marks(text: str, place: str, tags_are_places: bool) -> None:
-    if token := _TOKEN.search(text):
-        raise DataError(
-            f"{place}: a text holds {token[0]}, which is a token of the model: delete it, as phi3v-data validate says"
-        )
-    if tags_are_places and (tag := _TAG.search(text)):
+    if tag := next(filter(None, map(_TAG.search, filter(None, texts))), None):
         raise DataError(
             f"{place}: a text holds {tag[0]}, which readers of this format take for a place: change the text, or "
             "export with --to hf, where parts say what they are"

@@ -1,6 +1,6 @@
 """Tar archives of plain files, read by place and written as bytes: the blocks of POSIX.1-1988 (ustar).
 
-The standard library's module takes five times as long for each member, and shards have millions of them.
+The standard library's module takes several times as long for each member, and a dataset has millions of them.
 """
 
 from __future__ import annotations

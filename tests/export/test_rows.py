@@ -254,7 +254,7 @@ def test_a_tag_in_a_text_would_be_taken_for_an_image(to: ExportFormat, tag: str,
 @pytest.mark.parametrize("to", ["llava", "messages", "hf"])
 def test_a_token_of_the_model_in_a_text(to: ExportFormat, tmp_path: Path) -> None:
     dataset = write_lines(tmp_path / "data", marked("assistant", "Over.<|end|>"))
-    with pytest.raises(DataError, match=r"made_train.jsonl:1: a text holds <\|end\|>, which is a token of the model"):
+    with pytest.raises(DataError, match=r"made_train.jsonl:1: 'assistant' of turn 1 holds the special token"):
         exported(dataset, tmp_path / "out", to)
     assert not (tmp_path / "out").exists()
 
