@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.helpers import run_python
 
+EXAMPLES = Path(__file__).parents[1] / "schemas" / "examples" / "valid"
 EXTRAS = {"torch", "transformers", "datasets", "av", "cv2", "decord", "huggingface_hub"}
 HEAVY = EXTRAS | {"numpy", "pydantic", "click", "PIL", "rich"}
 ALL = """
@@ -71,8 +73,22 @@ def test_the_conformance_test_does_not_ask_for_pytest() -> None:
     assert not imported("import phi3v_data.testing") & {*EXTRAS, "pytest"}
 
 
+def test_shards_of_tar_need_no_pyarrow() -> None:
+    read = "from phi3v_data import Dataset; assert list(Dataset({!r}).split('shard'))"
+    assert "pyarrow" not in imported(read.format(str(EXAMPLES / "shard.tar")))
+    assert "pyarrow" in imported(read.format(str(EXAMPLES / "shard.parquet")))
+
+
+@pytest.mark.parametrize("command", ["reshard", "split", "merge"])
+def test_help_of_the_commands_that_make_datasets_of_datasets_starts_fast(command: str) -> None:
+    modules = imported(COMMAND.format(f'{command}", "--help'))
+    assert not modules & {*EXTRAS, "pydantic", "numpy", "PIL", "rich", "pyarrow"}
+
+
 def test_no_module_needs_an_extra_to_be_imported() -> None:
     modules = imported(ALL)
     assert not modules & EXTRAS
     assert {"phi3v_data.convert.engine", "phi3v_data.validate.runner", "phi3v_converters.ucf101"} <= modules
+    assert {"phi3v_data.formats.parquet", "phi3v_data.formats.webdataset", "phi3v_data.reshape.divide"} <= modules
+    assert "pyarrow" not in modules
     assert "phi3v_train.cli" in modules

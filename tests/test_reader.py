@@ -21,6 +21,7 @@ from phi3v_data.layout import missing_shards, parse_name
 from phi3v_data.lines import read_lines
 from phi3v_data.media.checks import MissingImage, NotAnImage
 from phi3v_data.reader import BadRecord, Split
+from tests.formats.shards import pack
 
 if TYPE_CHECKING:
     from phi3v_schemas import Record
@@ -262,6 +263,9 @@ def test_a_manifest_may_not_name_files_outside(tmp_path: Path) -> None:
         ("train.jsonl", ("", "train", 0, 1)),
         ("a_b-c.jsonl", ("a", "b-c", 0, 1)),
         ("odd.txt", ("", "odd", 0, 1)),
+        ("a_b_train-00001-of-00002.tar", ("a_b", "train", 1, 2)),
+        ("toy_test-unseen.parquet", ("toy", "test-unseen", 0, 1)),
+        ("train.tar.gz", ("", "train.tar", 0, 1)),
     ],
 )
 def test_file_names(name: str, parsed: tuple[str, str, int, int]) -> None:
@@ -271,6 +275,51 @@ def test_file_names(name: str, parsed: tuple[str, str, int, int]) -> None:
 def test_missing_shards() -> None:
     paths = [Path("a_t-00000-of-00003.jsonl"), Path("a_t-00002-of-00003.jsonl"), Path("a_v.jsonl")]
     assert missing_shards(paths) == ["a_t-00001-of-00003.jsonl"]
+    assert missing_shards([Path("a_t-00001-of-00002.tar")]) == ["a_t-00000-of-00002.tar"]
+
+
+class TestShards:
+    """What differs from one format to another is tested with the formats."""
+
+    @pytest.fixture
+    def shards(self, tmp_path: Path) -> Path:
+        """Two splits in three shards, without a manifest."""
+        for name, number in (("toy_train-00000-of-00002", 0), ("toy_train-00001-of-00002", 1), ("toy_val", 2)):
+            pack(tmp_path / f"{name}.tar", [(f"{number}.json", line(str(number)))])
+        return tmp_path
+
+    def test_a_folder(self, shards: Path) -> None:
+        dataset = Dataset(shards)
+        assert dataset.splits == ["train", "val"]
+        train = dataset.split("train")
+        assert ids(train) == [train[0].id, train[-1].id] == ["0", "1"]
+        assert train.place(1) == f"{shards / 'toy_train-00001-of-00002.tar'}:1"
+        assert Dataset(shards / "toy_val.tar").splits == ["val"]
+
+    def test_a_missing_one(self, shards: Path) -> None:
+        (shards / "toy_train-00000-of-00002.tar").unlink()
+        with pytest.raises(DataError, match=r"lacks toy_train-00000-of-00002\.tar; make the dataset again"):
+            Dataset(shards).split("val")
+
+    def test_json_lines_beside_them_are_the_dataset(self, shards: Path) -> None:
+        """Such as those of which the shards were made."""
+        (shards / "toy_train.jsonl").write_bytes(line("of lines"))
+        assert Dataset(shards).splits == ["train"]
+        assert ids(Dataset(shards).split("train")) == ["of lines"]
+
+    def test_their_images_are_not_in_a_folder(self, shards: Path) -> None:
+        with pytest.raises(MissingImage, match=r"images/cat\.jpg does not exist"):
+            Dataset(shards).open_image("cat.jpg")
+
+    def test_examples(self) -> None:
+        first, second = (
+            Dataset(EXAMPLES / "valid" / f"shard.{suffix}").split("shard") for suffix in ("tar", "parquet")
+        )
+        assert list(first) == list(second)
+        for split in (first, second):
+            record, images = split.load(0)
+            with images.open(record.image_paths()[0]) as image:
+                assert image.size == (16, 12)
 
 
 @given(st.binary(max_size=300).map(lambda data: data.replace(b"\x00", b"\n")), st.integers(0, 20))

@@ -169,7 +169,7 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
         for key in sorted(old[part].keys() | new[part].keys()):
             before, after = old[part].get(key), new[part].get(key)
             if before != after:
-                return f"{key} {before}, now {after}" if key != "files" else _OTHER_FILES
+                return f"{key} {before}, now {after}" if key not in ("files", "origins") else _OTHER_FILES
         if old["source"] != new["source"]:
             break
     return _OTHER_FILES

@@ -4,7 +4,8 @@ r"""WebDataset shards: a tar archive in which a record's files stand together an
     000000300.0.jpg   its images, each once, in the order in which the record first names them
     000000300.1.jpg
 
-The format: files of a sample have one name up to its first dot, and what follows says what each of them is.
+The format: files of a sample have one name up to its first dot, and what follows says what each of them is. Other
+writers may put the files of a sample in another order.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ class TarFile(RecordFile):
     suffix = ".tar"
 
     def iter_keys(self) -> Iterator[int]:
-        """Yield where the header of every record's JSON stands."""
+        """Yield where the first header of every sample stands."""
         for members in self._grouped():
-            yield members[0].offset - BLOCK
+            yield min(member.offset for member in members) - BLOCK
 
     def samples(self) -> Iterator[Sample]:
         """Yield every record, read once from begin to end."""
@@ -49,7 +50,7 @@ class TarFile(RecordFile):
             yield self._sample(members, number)
 
     def sample(self, key: int) -> Sample:
-        """Return the record whose header stands at an offset."""
+        """Return the record of the sample whose first header stands at an offset."""
         members = next(self._grouped(key), None)
         if members is None:
             raise BadShard(self.path, "has changed since its records were counted")
@@ -63,25 +64,27 @@ class TarFile(RecordFile):
             for member in read_members(self._open(), start):
                 if _key(member) != key:
                     if sample:
-                        yield self._checked(sample, count)
+                        yield self._in_order(sample, count)
                         count += 1
                     key, sample = _key(member), []
                 sample.append(member)
         except TarFault as fault:
             raise BadShard(self.path, str(fault), after=count) from None
         if sample:
-            yield self._checked(sample, count)
+            yield self._in_order(sample, count)
 
-    def _checked(self, members: list[Member], after: int) -> list[Member]:
-        """Require that a sample begins with its record, and has but one."""
-        first, *others = members
-        sample = repr(_key(first)[:100])
-        if not first.name.endswith(".json"):
-            fault = f"holds the sample {sample} whose first file is not its record (.json)"
+    def _in_order(self, members: list[Member], after: int) -> list[Member]:
+        """Return the members of a sample, its record first and then its images by number, however they stand.
+
+        Raises:
+            BadShard: It has no record, or several.
+        """
+        records = [member for member in members if _extension(member) == "json"]
+        if len(records) != 1:
+            held = f"{len(records)} records" if records else "no record"
+            fault = f"holds the sample {_key(members[0])[:100]!r} with {held} (.json)"
             raise BadShard(self.path, fault, after=after)
-        if any(other.name == first.name for other in others):
-            raise BadShard(self.path, f"holds two records in the sample {sample}", after=after)
-        return members
+        return records + sorted((member for member in members if member is not records[0]), key=_number)
 
     def _sample(self, members: Sequence[Member], number: int) -> Sample:
         first, *images = members
@@ -108,6 +111,17 @@ def _key(member: Member) -> str:
     """Return what the files of a sample share: the name up to the first dot of its last part."""
     folder, slash, name = member.name.rpartition("/")
     return folder + slash + name.partition(".")[0]
+
+
+def _extension(member: Member) -> str:
+    """Return what tells the files of a sample apart: all behind the first dot of the name."""
+    return member.name.rpartition("/")[2].partition(".")[2]
+
+
+def _number(member: Member) -> tuple[bool, int]:
+    """Return an image's place among those of its sample; those without a number come last, as they stand."""
+    number = _extension(member).partition(".")[0]
+    return (False, int(number)) if number.isascii() and number.isdigit() else (True, 0)
 
 
 class TarWriter(StreamWriter):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from phi3v_data.convert.planning import Request
 from phi3v_data.convert.sources import OpenedSource
-from phi3v_data.errors import UsageError
+from phi3v_data.errors import DataError, UsageError
 from phi3v_data.layout import parse_name
 from phi3v_data.paths import name_fault
 from phi3v_data.reader import Dataset
@@ -111,7 +112,7 @@ def labelled(texts: Sequence[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for text in texts:
         label, equals, path = text.partition("=")
-        if not equals or Path(text).exists():
+        if not equals or os.path.lexists(text):
             path, label = text, Path(text).resolve().name.removesuffix(Path(text).suffix)
         if not label or name_fault(label) or "/" in label:
             raise UsageError(f"{label!r} cannot be a label: write LABEL={path}")
@@ -135,6 +136,7 @@ def _request(
 ) -> Request:
     for path in options.datasets:
         _refuse_onto_itself(path, out_dir)
+        _refuse_split_names(path)
     root = options.datasets[0].resolve()
     absolute = options.model_copy(update={"datasets": [path.resolve() for path in options.datasets]})
     source = OpenedSource(root, "dataset", None, None, None, None, ())
@@ -146,6 +148,12 @@ def _refuse_onto_itself(data: Path, out_dir: Path) -> None:
     ours, theirs = out_dir.resolve(), (data if data.is_dir() else data.parent).resolve()
     if ours == theirs or ours in theirs.parents or (data.is_dir() and theirs in ours.parents):
         raise UsageError(f"--out_dir {out_dir} and {data} lie in each other: choose another --out_dir")
+
+
+def _refuse_split_names(data: Path) -> None:
+    for split in Dataset(data).splits:
+        if fault := name_fault(split):
+            raise DataError(f"the name of the split {split!r} of {data} {fault}: rename its file")
 
 
 def _name(data: Path) -> str:
