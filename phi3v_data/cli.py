@@ -173,7 +173,7 @@ def reshard(data: Path, images_dir: Path | None, **flags: Any) -> None:
 def split(data: Path, parts: tuple[str, ...], seed: int, stratify: bool, images_dir: Path | None, **flags: Any) -> None:
     """Divide all records of DATA anew, such as: split DATA train=0.9 val=0.1 --out_dir OUT.
 
-    No group crosses a split; records without a group that share their first image are one. Ids stay as they are.
+    Records that share a group or an image fall into one split. Ids stay as they are.
     """
     from phi3v_data.reshape.command import carry_out, divide_request, parse_fractions
 
@@ -193,7 +193,7 @@ def split(data: Path, parts: tuple[str, ...], seed: int, stratify: bool, images_
 def merge(datasets: tuple[str, ...], name: str, **flags: Any) -> None:
     """Put the splits of several datasets together.
 
-    Ids, groups and images get the dataset's label before them, by default its folder's name.
+    Ids and images get the dataset's label before them, by default its folder's name; groups of one name stay one.
     """
     from phi3v_data.reshape.command import carry_out, labelled, merge_request
 

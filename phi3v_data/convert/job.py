@@ -40,6 +40,7 @@ class JobFile(BaseModel):
     dataset: str
     reference: str
     version: str
+    code: str | None = None
     options: dict[str, Any]
     local: dict[str, Any] = {}
     limit: int | None

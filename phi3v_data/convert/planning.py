@@ -12,7 +12,7 @@ from phi3v_data.convert.converter import Reject
 from phi3v_data.convert.faults import checked_shared, checked_splits, make_converter
 from phi3v_data.convert.job import JobFile
 from phi3v_data.convert.plan import Plan, write_plan
-from phi3v_data.convert.registry import reference_of
+from phi3v_data.convert.registry import code_of, reference_of
 from phi3v_data.errors import CannotRun, UsageError
 from phi3v_data.printable import printable
 from phi3v_schemas import OutputInfo, SourceInfo
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Request", "plan_job", "refuse_other_plan"]
 
 _OTHER_FILES = "made from other source files"
+_OTHER_CODE = "made by other code, or from other source files"
 _ENGINE_FORMAT = 1  # changes when the engine itself gives other bytes for the same plan
 
 
@@ -97,6 +98,7 @@ def plan_job(request: Request, plan_file: Path, part_size: int | None = None) ->
         dataset=request.dataset or request.converter.name,
         reference=reference_of(request.converter),
         version=request.converter.version,
+        code=code_of(request.converter),
         options=request.options.model_dump(mode="json", exclude=set(request.options.local)),
         local=request.options.model_dump(mode="json", include=set(request.options.local)),
         limit=request.limit,
@@ -124,6 +126,8 @@ def _identity(job: JobFile) -> str:
     facts = job.model_dump(mode="json", exclude={**hidden, "source": {"licence"}})
     if job.output is None:
         del facts["output"]
+    if job.code is None:
+        del facts["code"]
     if job.dataset == job.converter:
         del facts["dataset"]
     text = json.dumps([_ENGINE_FORMAT, facts], sort_keys=True)
@@ -172,4 +176,4 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
                 return f"{key} {before}, now {after}" if key not in ("files", "origins") else _OTHER_FILES
         if old["source"] != new["source"]:
             break
-    return _OTHER_FILES
+    return _OTHER_CODE if new["code"] != old.get("code") else _OTHER_FILES

@@ -92,6 +92,13 @@ def reference_of(kind: type[Converter[Any]]) -> str:
     return f"{place}:{kind.__qualname__}"
 
 
+def code_of(kind: type[Converter[Any]]) -> str | None:
+    """Return the SHA-256 of the file that a converter is run from; None for an installed one, whose version tells."""
+    if not kind.__module__.startswith(_FILE_MODULE):
+        return None
+    return hashlib.sha256(Path(str(sys.modules[kind.__module__].__file__)).read_bytes()).hexdigest()
+
+
 def converter_fault(kind: object) -> str | None:
     """Return why an object is no converter that can be run, the end of a sentence about it, or None if it is one."""
     from phi3v_data.convert.converter import Converter, Options

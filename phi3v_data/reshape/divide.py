@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydantic import Field
 from xxhash import xxh3_64_intdigest
 
 from phi3v_data.errors import UsageError
+from phi3v_data.formats.record_file import BadRecord
 from phi3v_data.reshape.records import RecordOptions, Reshard
 
 if TYPE_CHECKING:
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from phi3v_data.convert.converter import Reject, Source
-    from phi3v_schemas import Record
+    from phi3v_data.formats.record_file import Sample
 
-__all__ = ["Divide", "DivideOptions", "assign"]
+__all__ = ["Divide", "DivideOptions", "assign", "tied_groups"]
 
 
 class DivideOptions(RecordOptions):
@@ -50,26 +52,58 @@ class Divide(Reshard[DivideOptions]):
 
     def _assigned(self) -> NDArray[np.uint8]:
         """Return the place of each record's split among those asked for."""
-        groups, strata = array("Q"), array("Q")
-        for split in self.datasets[0].splits:
-            for record in self.datasets[0].split(split):
-                groups.append(_hash(_group(record), self.options.seed))
-                strata.append(_hash(record.conversations[-1].assistant or "", 0) if self.options.stratify else 0)
-        if not groups:
-            raise UsageError(f"{self.datasets[0].path} holds no record to divide")
+        records, keys, strata = array("q"), array("Q"), array("Q")
+        dataset, seed = self.datasets[0], self.options.seed
+        for sample in chain.from_iterable(dataset.split(split).samples() for split in dataset.splits):
+            ties, answer = _ties(sample)
+            records.extend([len(strata)] * len(ties))
+            keys.extend(_hash(tie, seed) for tie in ties)
+            strata.append(_hash(answer, 0) if self.options.stratify else 0)
+        if not strata:
+            raise UsageError(f"{dataset.path} holds no record to divide")
+        groups = tied_groups(np.asarray(records), np.asarray(keys), len(strata))
         fractions = list(self.options.fractions.values())
-        return assign(np.asarray(groups), _without_rare(np.asarray(strata), fractions), fractions)
+        return assign(groups, _without_rare(np.asarray(strata), fractions), fractions)
 
 
-def _group(record: Record) -> str:
-    """Return what must not cross splits: the record's group, else its first image, else itself."""
+def _ties(sample: Sample) -> tuple[list[str], str]:
+    """Return what ties a record to others, its group and its images, and its last answer."""
+    try:
+        record = sample.record()
+    except BadRecord:  # it becomes a reject, wherever it falls
+        return [f"place {sample.place}"], ""
+    ties = [f"image {path}" for path in dict.fromkeys(record.image_paths())]
     if record.group is not None:
-        return f"group {record.group}"
-    return f"image {images[0]}" if (images := record.image_paths()) else f"id {record.id}"
+        ties.append(f"group {record.group}")
+    return ties or [f"id {record.id}"], record.conversations[-1].assistant or ""
 
 
 def _hash(text: str, seed: int) -> int:
     return xxh3_64_intdigest(text.encode(), seed=seed & (2**64 - 1))
+
+
+def tied_groups(records: NDArray[np.int64], keys: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
+    """Return the group of each record: records that share a key are one group, and so are those tied by others.
+
+    Args:
+        records: The number of a record for each of its keys, (ties,).
+        keys: Its keys as seeded hashes, (ties,).
+        count: How many records there are.
+
+    Returns:
+        The smallest key of the record's group, (count,).
+    """
+    names, key = np.unique(keys, return_inverse=True)
+    smallest = names.copy()
+    while True:
+        of_record = np.full(count, np.iinfo(np.uint64).max, np.uint64)
+        np.minimum.at(of_record, records, smallest[key])
+        tied = smallest.copy()
+        np.minimum.at(tied, key, of_record[records])
+        tied = tied[np.searchsorted(names, tied)]  # the smallest of the smallest, so that long chains end soon
+        if np.array_equal(tied, smallest):
+            return of_record
+        smallest = tied
 
 
 def _without_rare(strata: NDArray[np.uint64], fractions: list[float]) -> NDArray[np.uint64]:

@@ -1,4 +1,4 @@
-"""Put datasets together: what tells records, groups and images apart gets the dataset's label before it."""
+"""Put datasets together: what tells records and images apart gets the dataset's label before it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ class Merge(Reshard[MergeOptions]):
     options_type = MergeOptions
 
     def edit(self, number: int, record: Record, data: bytes) -> tuple[bytes, Sequence[str]]:
-        """Put the dataset's label before the id, the group and the images' paths."""
+        """Put the dataset's label before the id and the images' paths.
+
+        Groups stay: those of one name may be the same scene, and must not be parted later.
+        """
         label = self.options.labels[number]
         record.id = f"{label}/{record.id}"
-        if record.group is not None:
-            record.group = f"{label}/{record.group}"
         for turn in record.conversations:
             turn.images = turn.images and [f"{label}/{image}" for image in turn.images]
         return super().edit(number, record, record.to_line()[:-1])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections import Counter
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path  # noqa: TC003 -- pydantic reads it
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -13,12 +15,14 @@ from pydantic import Field
 from phi3v_data.convert.converter import Converter, Options, Source
 from phi3v_data.convert.kept import Kept
 from phi3v_data.convert.pictures import image_reject
-from phi3v_data.errors import SourceError
+from phi3v_data.errors import DataError, SourceError
+from phi3v_data.formats.images import named_images
+from phi3v_data.formats.jsonl import JsonlFile
 from phi3v_data.formats.kinds import open_record_file
 from phi3v_data.formats.record_file import BadShard
 from phi3v_data.image_folder import UnsafePath
 from phi3v_data.layout import MANIFEST, read_manifest
-from phi3v_data.media.checks import BadImage
+from phi3v_data.media.checks import BadImage, check_exists
 from phi3v_data.reader import Dataset
 from phi3v_data.validate.schema import read_record
 
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 
     from phi3v_data.convert.converter import Reject
     from phi3v_data.formats.record_file import RecordFile, Sample
-    from phi3v_schemas import Record
+    from phi3v_schemas import Manifest, Record
 
 __all__ = ["RecordOptions", "Reshard", "origin"]
 
@@ -88,7 +92,18 @@ class Reshard(Converter[OptionsT]):
                 # Numbers that sort as they count, for the plan keeps the order of paths.
                 path = f"{number:04d}/{split}/{index:06d}/{position:012d}"
                 data = {"file": [number, split, index], "position": position, "key": key}
-                yield Source(path=path, name=path, data=data)
+                yield Source(path=path, name=path, size=self._loose_bytes(number, split, index, key), data=data)
+
+    def _loose_bytes(self, number: int, split: str, index: int, key: int) -> int:
+        """Return the bytes of a record's image files, so that a changed one changes the plan; 0 in a shard."""
+        file, images = self._file(number, split, index), self.datasets[number].images
+        if not isinstance(file, JsonlFile):
+            return 0
+        size = 0
+        for path in named_images(file.sample(key).data or b""):
+            with suppress(BadImage, UnsafePath):  # whoever reads it says what is wrong with it
+                size += check_exists(images.locate(path))
+        return size
 
     def convert(self, source: Source) -> Iterator[Kept]:  # type: ignore[override]  # a record that is one already
         """Hand on a record with its images."""
@@ -135,18 +150,35 @@ def _read(sample: Sample, path: str) -> bytes:
 
 
 def origin(dataset: Dataset) -> dict[str, Any]:
-    """Return where a dataset came from, as far as its manifest says, and the sum that tells it from others."""
+    """Return where a dataset came from, as far as its manifest says, and the sum that tells it from others.
+
+    Raises:
+        DataError: Its files are not as the manifest says.
+    """
     manifest = read_manifest(dataset.path) if dataset.path.is_dir() else None
     if manifest is None:
         digest = hashlib.sha256()
         for file in (file for split in dataset.splits for file in dataset.files(split)):
             digest.update(_sha256(file).encode())
         return {"sha256": digest.hexdigest()}
+    _refuse_changed(dataset, manifest)
     return {
         "sha256": _sha256(dataset.path / MANIFEST),
         "converter": manifest.converter.model_dump(mode="json", exclude_none=True),
         "source": manifest.source.model_dump(mode="json", exclude_none=True),
     }
+
+
+def _refuse_changed(dataset: Dataset, manifest: Manifest) -> None:
+    """Refuse files that are not as the manifest says; shards are held against their sizes alone."""
+    for entry in manifest.files:
+        path = dataset.path / entry.path
+        same_size = path.stat().st_size == entry.bytes
+        if not same_size or (path.suffix == JsonlFile.suffix and _sha256(path) != entry.sha256):
+            raise DataError(
+                f"{path} is not as {MANIFEST} says: restore it, or accept the change with "
+                f"phi3v-data manifest {shlex.quote(str(dataset.path))}"
+            )
 
 
 def _sha256(path: Path) -> str:

@@ -72,6 +72,16 @@ class TestAFile:
         assert str(tmp_path).encode() not in b"".join(before.values())
         assert snapshot(tmp_path / "out") == before
 
+    def test_a_change_of_its_code_is_noticed(self, words: Path, tmp_path: Path) -> None:
+        args = ["convert", f"{words}:Words", "--source", tmp_path / "raw", "--out_dir", tmp_path / "out"]
+        run(*args)
+        words.write_text(WORDS.replace("assistant=text", "assistant=text.upper()"))
+        refused = run(*args, code=2)
+        assert "holds another conversion (made by other code, or from other source files)" in refused.stderr
+        run(*args, "--overwrite")
+        (record,) = read_lines(tmp_path / "out/words_train.jsonl")
+        assert record["conversations"][0]["assistant"] == "A WORD."
+
     def test_its_flags_are_in_its_help(self, words: Path) -> None:
         text = run("convert", f"{words}:Words", "--help").stdout
         assert "Text files." in text and "--suffix TEXT" in text

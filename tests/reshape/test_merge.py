@@ -45,7 +45,7 @@ def dogs(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("output", ["jsonl", "webdataset", "parquet"])
-def test_ids_groups_and_images_are_kept_apart(cats: Path, dogs: Path, tmp_path: Path, output: Format) -> None:
+def test_ids_and_images_are_kept_apart(cats: Path, dogs: Path, tmp_path: Path, output: Format) -> None:
     merge({"c": cats, "d": dogs}, tmp_path / "out", output)
     images = snapshot(cats / "images")
     found = contents(tmp_path / "out")
@@ -53,11 +53,11 @@ def test_ids_groups_and_images_are_kept_apart(cats: Path, dogs: Path, tmp_path: 
     first, second, third = found["train"]
     turn = {"images": ["c/one.png", "c/two.png"], "user": "What is it?", "assistant": "A cat."}
     assert first == (
-        {"id": "c/same", "source": "toy", "group": "c/g", "conversations": [turn], "metadata": {"x": 1e-7}},
+        {"id": "c/same", "source": "toy", "group": "g", "conversations": [turn], "metadata": {"x": 1e-7}},
         {"c/one.png": images["one.png"], "c/two.png": images["two.png"]},
     )
     assert (second[0]["id"], second[1]) == ("c/cat", {})
-    assert (third[0]["id"], third[0]["group"], third[1]) == ("d/same", "d/g", {"d/one.png": images["two.png"]})
+    assert (third[0]["id"], third[0]["group"], third[1]) == ("d/same", "g", {"d/one.png": images["two.png"]})
     assert [record["id"] for split in ("val", "test") for record, _ in found[split]] == ["c/v", "d/t"]
     assert codes(tmp_path / "out") == {}
 

@@ -232,7 +232,8 @@ class TestHostileShards:
         reshard(data, tmp_path / "in", "parquet")
         path = tmp_path / "in/toy_train-00000-of-00001.parquet"
         content = bytearray(path.read_bytes())
-        content[content.index(b"\xff\xd8\xff") : content.index(b"\xff\xd9")] = b""
+        start, stop = content.index(b"\xff\xd8\xff"), content.index(b"\xff\xd9")
+        content[start - 200 : stop] = bytes(stop - start + 200)  # of the same size, which is all that is looked at
         path.write_bytes(content)
         done = run("reshard", tmp_path / "in", "--out_dir", tmp_path / "out", "--output", "webdataset", code=1)
         assert done.stderr.startswith("5 rejected") and done.stderr.count("\n") == 1
@@ -361,3 +362,26 @@ def test_images_that_parts_share_are_written_once(tmp_path: Path) -> None:
     assert (file.records, file.images) == (40, 1)
     assert snapshot(tmp_path / "out/images") == snapshot(data / "images")
     assert len(Dataset(tmp_path / "out").split("train")) == 40
+
+
+class TestChangedInput:
+    """What was changed since is never passed over as done."""
+
+    def test_a_line_that_the_manifest_does_not_know(self, data: Path, tmp_path: Path) -> None:
+        reshard(data, tmp_path / "in")
+        reshard(tmp_path / "in", tmp_path / "out", "parquet")
+        path = tmp_path / "in/toy_train.jsonl"
+        path.write_bytes(path.read_bytes().replace(b"A cat.", b"A dog."))
+        done = run("reshard", tmp_path / "in", "--out_dir", tmp_path / "out", "--output", "parquet", code=1)
+        assert "toy_train.jsonl is not as manifest.json says: restore it, or accept the change with" in done.stderr
+        run("manifest", tmp_path / "in")
+        done = run("reshard", tmp_path / "in", "--out_dir", tmp_path / "out", "--output", "parquet", code=2)
+        assert "holds another conversion (made from other source files)" in done.stderr
+
+    def test_an_image_of_another_size(self, data: Path, tmp_path: Path) -> None:
+        shutil.copytree(data, tmp_path / "in")
+        reshard(tmp_path / "in", tmp_path / "out", "webdataset")
+        image = next(path for path in sorted((tmp_path / "in/images").rglob("*")) if path.is_file())
+        image.write_bytes(image.read_bytes() + b"\0")
+        done = run("reshard", tmp_path / "in", "--out_dir", tmp_path / "out", "--output", "webdataset", code=2)
+        assert "holds another conversion (made from other source files)" in done.stderr

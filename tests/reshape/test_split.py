@@ -14,8 +14,9 @@ from phi3v_data import Dataset
 from phi3v_data.errors import UsageError
 from phi3v_data.layout import read_manifest
 from phi3v_data.reshape.command import divide_request, parse_fractions
-from phi3v_data.reshape.divide import assign
+from phi3v_data.reshape.divide import assign, tied_groups
 from phi3v_schemas import OutputInfo
+from tests.converters.converting import rejects
 from tests.formats.shards import SHARDED, carry_out, codes, contents, line, reshard, write_dataset
 from tests.helpers import run, snapshot
 
@@ -62,10 +63,10 @@ def singles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def grouped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Groups of three, and records without a group of which two each begin with the same image."""
-    lines = [line(f"g{number:02d}", "z.png", group=f"group {number // 3}") for number in range(60)]
-    lines += [line(f"i{number:02d}", f"{number // 2}.png", "z.png") for number in range(20)]
-    images = ["z.png", *(f"{number}.png" for number in range(10))]
+    """Groups of three, and records without a group of which two each have an image in common, though not the first."""
+    lines = [line(f"g{number:02d}", group=f"group {number // 3}") for number in range(60)]
+    lines += [line(f"i{number:02d}", f"own{number}.png", f"{number // 2}.png") for number in range(20)]
+    images = [*(f"own{number}.png" for number in range(20)), *(f"{number}.png" for number in range(10))]
     return write_dataset(tmp_path_factory.mktemp("grouped"), {"train": lines}, images)
 
 
@@ -154,11 +155,35 @@ def test_images_elsewhere(grouped: Path, tmp_path: Path) -> None:
     assert sum(len(rows) for rows in contents(tmp_path / "out").values()) == 80
 
 
-def test_what_is_no_record_is_one_sentence(tmp_path: Path) -> None:
-    data = write_dataset(tmp_path / "data", {"train": [line("a"), b"{}"]})
-    done = run("split", data, "train=1", "val=1", "--out_dir", tmp_path / "out", code=1)
-    assert done.stderr.startswith(f"Error: {data / 'toy_train.jsonl'}:2: ") and done.stderr.count("\n") == 1
-    assert not (tmp_path / "out").exists()
+def test_what_is_no_record_is_a_reject(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", {"train": [line("a"), b"{}", line("b")]})
+    flags = ("train=1", "val=1", "--out_dir", tmp_path / "out")
+    assert run("split", data, *flags, code=1).stderr.startswith("1 rejected")
+    assert placed(tmp_path / "out").keys() == {"a", "b"}
+    assert [code for _, _, code in rejects(tmp_path / "out")] == ["invalid_record"]
+    run("split", data, *flags, "--max_rejects", "1")
+
+
+def test_records_tied_by_others_are_one_group(tmp_path: Path) -> None:
+    """A group, an image of it that a record without a group shares, and another image of that record."""
+    chain = [line("a", "1.png", group="g"), line("b", "1.png", "2.png"), line("c", "2.png"), line("d", group="g")]
+    others = [line(f"o{number}") for number in range(40)]
+    data = write_dataset(tmp_path / "data", {"train": [*chain[:2], *others, *chain[2:]]}, ["1.png", "2.png"])
+    for seed in range(4):
+        divide(data, tmp_path / f"out{seed}", {"train": 1, "val": 1}, seed=seed)
+        where = placed(tmp_path / f"out{seed}")
+        assert len({where[name] for name in "abcd"}) == 1
+
+
+@given(st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=3), min_size=1, max_size=30))
+def test_tied_groups_are_the_connected_ones(ties: list[list[int]]) -> None:
+    records = np.array([number for number, keys in enumerate(ties) for _ in keys], np.int64)
+    keys = np.array([key for keys in ties for key in keys], np.uint64)
+    found = tied_groups(records, keys, len(ties))
+    expected = [set(keys) for keys in ties]
+    for _ in ties:
+        expected = [set().union(*(other for other in expected if other & mine)) for mine in expected]
+    assert found.tolist() == [min(group) for group in expected]
 
 
 @pytest.mark.parametrize(
