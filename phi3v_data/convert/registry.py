@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ENTRY_POINT_GROUP",
     "PLUGIN_FAULTS",
+    "code_of",
     "converter_fault",
     "converter_names",
     "describe",
