@@ -1,18 +1,13 @@
-"""Parquet shards for the hub: a row a record, its messages in parts, its images embedded.
-
-The features of `datasets` are JSON in the schema's metadata, under the key `huggingface`.
-"""
+"""Parquet shards for the hub: a row a record, its messages in parts, its images embedded."""
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
 from phi3v_data.export.messages import messages_in_parts
-from phi3v_data.extras import require
+from phi3v_data.formats.row_writer import IMAGES, TEXT, RowWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,17 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["HubShard"]
 
-_GROUP_BYTES = 16 << 20
-_GROUP_ROWS = 100
-_TEXT = {"dtype": "string", "_type": "Value"}
 _FEATURES = {
-    "id": _TEXT,
-    "source": _TEXT,
-    "group": _TEXT,
-    "messages": [{"role": _TEXT, "content": [{"type": _TEXT, "text": _TEXT}]}],
-    "images": [{"_type": "Image"}],
-    "answers": [[_TEXT]],
-    "metadata": _TEXT,
+    "id": TEXT,
+    "source": TEXT,
+    "group": TEXT,
+    "messages": [{"role": TEXT, "content": [{"type": TEXT, "text": TEXT}]}],
+    "images": IMAGES,
+    "answers": [[TEXT]],
+    "metadata": TEXT,
 }
 
 
@@ -49,27 +41,17 @@ class HubShard:
     """
 
     def __init__(self, path: Path) -> None:
-        self._arrow = require("pyarrow", extra="parquet", purpose="Writing Parquet files")
-        parquet = require("pyarrow.parquet", extra="parquet", purpose="Writing Parquet files")
-        self._schema = _schema(self._arrow)
-        self._file = path.open("xb")
-        compression = {"images.list.element.bytes": "none"}
-        self._writer = parquet.ParquetWriter(self._file, self._schema, compression=compression, write_statistics=False)
-        self._rows: list[dict[str, Any]] = []
-        self._held = 0
+        self._rows = RowWriter(path, _FEATURES)
         self.size = 0
 
     def __enter__(self) -> HubShard:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        with self._file:
-            if kind is None:
-                self._write_group()
-                self._writer.close()
-            else:
-                with suppress(OSError):  # the disk may be full; it would try again, and complain, when it is collected
-                    self._writer.close()
+        if kind is None:
+            self._rows.close()
+        else:
+            self._rows.abandon()
 
     def add(self, example: Example) -> None:
         """Write a record and its images.
@@ -91,26 +73,5 @@ class HubShard:
             "metadata": None if record.metadata is None else to_json(record.metadata).decode(),
         }
         size = len(record.to_line()) + sum(map(len, pictures))
-        self._rows.append(row)
-        self._held += size
+        self._rows.add(row, size)
         self.size += size
-        if self._held >= _GROUP_BYTES or len(self._rows) >= _GROUP_ROWS:
-            self._write_group()
-
-    def _write_group(self) -> None:
-        if self._rows:
-            self._writer.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))
-        self._rows, self._held = [], 0
-
-
-def _schema(arrow: Any) -> Any:
-    """Return the columns, with what `datasets` wants to know of them."""
-    text, listed = arrow.string(), arrow.list_
-    part = arrow.struct([("type", text), ("text", text)])
-    types = {
-        "messages": listed(arrow.struct([("role", text), ("content", listed(part))])),
-        "images": listed(arrow.struct([("bytes", arrow.binary()), ("path", text)])),
-        "answers": listed(listed(text)),
-    }
-    features = json.dumps({"info": {"features": _FEATURES}})
-    return arrow.schema([(name, types.get(name, text)) for name in _FEATURES], metadata={"huggingface": features})

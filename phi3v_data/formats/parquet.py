@@ -1,25 +1,24 @@
 """Parquet shards: a row a record, its images embedded, in columns that `datasets` and the hub's viewer understand.
 
 `images` holds them as structs of `bytes` and `path`, each once, in the order in which the record first names them; the
-other columns are the record's fields, `metadata` as JSON text. The features of `datasets` are JSON in the schema's
-metadata, under the key `huggingface`.
+other columns are the record's fields, `metadata` as JSON text.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from bisect import bisect_right
 from contextlib import suppress
 from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json, to_json
 
-from phi3v_data.extras import require
 from phi3v_data.formats.images import HeldImages, named_images
 from phi3v_data.formats.record_file import BadShard, RecordFile, Sample
+from phi3v_data.formats.row_writer import IMAGES, TEXT, RowWriter, pyarrow, schema_of
 from phi3v_data.formats.shard_writer import ShardWriter
 from phi3v_data.lines import MAX_LINE
 
@@ -34,25 +33,16 @@ _KINDS_OF = {
     "string": {"string", "large_string", "string_view"},
     "binary": {"binary", "large_binary", "binary_view"},
 }
-_GROUP_BYTES = 4 << 20
-"""Image bytes of a row group: what has to be read to reach one record, when they are read in random order."""
-
-_GROUP_ROWS = 256
-_TEXT = {"dtype": "string", "_type": "Value"}
 _FEATURES = {
-    "id": _TEXT,
-    "source": _TEXT,
-    "group": _TEXT,
-    "system": _TEXT,
-    "conversations": [{"images": [_TEXT], "user": _TEXT, "assistant": _TEXT, "answers": [_TEXT]}],
-    "metadata": _TEXT,
-    "images": [{"_type": "Image"}],
+    "id": TEXT,
+    "source": TEXT,
+    "group": TEXT,
+    "system": TEXT,
+    "conversations": [{"images": [TEXT], "user": TEXT, "assistant": TEXT, "answers": [TEXT]}],
+    "metadata": TEXT,
+    "images": IMAGES,
 }
 _FIELDS = [name for name in _FEATURES if name != "images"]
-
-
-def _pyarrow(module: str) -> Any:
-    return require(module, extra="parquet", purpose="Reading and writing Parquet files")
 
 
 class ParquetShard(RecordFile):
@@ -124,7 +114,7 @@ class ParquetShard(RecordFile):
         return self._reader[1]
 
     def _open_parquet(self) -> Any:
-        parquet = _pyarrow("pyarrow.parquet")
+        parquet = pyarrow("pyarrow.parquet")
         self._open()  # which notices that the file has changed
         try:
             reader = parquet.ParquetFile(self.path, pre_buffer=False)
@@ -134,13 +124,12 @@ class ParquetShard(RecordFile):
             raise BadShard(self.path, f"cannot be read as Parquet ({_reason(error)})") from error
         if absent := [name for name in ("id", "source", "conversations", "images") if name not in names]:
             raise BadShard(self.path, f"has no column {absent[0]!r}, so it holds no records")
-        arrow = _pyarrow("pyarrow")
-        for field in _schema(arrow):
-            if field.name in names and not _fits(
-                found := reader.schema_arrow.field(field.name).type, field.type, arrow
-            ):
+        arrow = pyarrow()
+        for field in schema_of(_FEATURES):
+            found = reader.schema_arrow.field(field.name).type if field.name in names else field.type
+            if not _fits(found, field.type, arrow):
                 raise BadShard(self.path, f"has a column {field.name!r} of {found}, where {field.type} is expected")
-        self._starts = [sum(sizes[:group]) for group in range(len(sizes))]
+        self._starts = list(accumulate(sizes, initial=0))[:-1]
         return reader
 
 
@@ -170,18 +159,7 @@ class ParquetWriter(ShardWriter):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
-        self._schema = _schema(self._arrow)
-        self._file = path.open("xb", buffering=0)
-        self._writer = parquet.ParquetWriter(
-            self._file,
-            self._schema,
-            compression={"images.list.element.bytes": "none"},
-            use_dictionary=["source", "group", "system"],
-            write_statistics=False,
-        )
-        self._rows: list[dict[str, Any]] = []
-        self._held = 0
+        self._rows = RowWriter(path, _FEATURES)
 
     def add(self, data: bytes, images: Sequence[tuple[str, bytes]]) -> None:
         """Write a record and its images."""
@@ -189,41 +167,21 @@ class ParquetWriter(ShardWriter):
         metadata = record.pop("metadata", None)
         held = [{"bytes": image, "path": path} for path, image in images]
         text = None if metadata is None else to_json(metadata, inf_nan_mode="null").decode()
-        self._rows.append({**record, "metadata": text, "images": held})
-        self._held += len(data) + sum(len(image) for _, image in images)
-        self.size += len(data) + sum(len(image) for _, image in images)
+        size = len(data) + sum(len(image) for _, image in images)
+        self._rows.add({**record, "metadata": text, "images": held}, size)
+        self.size += size
         self.count(images)
-        if self._held >= _GROUP_BYTES or len(self._rows) >= _GROUP_ROWS:
-            self._write_group()
-
-    def _write_group(self) -> None:
-        if self._rows:
-            self._writer.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))
-        self._rows, self._held = [], 0
 
     def close(self) -> str:
         """End the file, make it durable, and return its SHA-256."""
-        self._write_group()
-        self._writer.close()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        self._rows.close()
         self.size = self.path.stat().st_size
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def abandon(self) -> None:
         """Close the unfinished file."""
-        self._file.close()
-
-
-def _schema(arrow: Any) -> Any:
-    """Return the columns, with what `datasets` wants to know of them."""
-    text, texts = arrow.string(), arrow.list_(arrow.string())
-    turn = arrow.struct([("images", texts), ("user", text), ("assistant", text), ("answers", texts)])
-    image = arrow.struct([("bytes", arrow.binary()), ("path", text)])
-    types = {"conversations": arrow.list_(turn), "images": arrow.list_(image)}
-    features = json.dumps({"info": {"features": _FEATURES}})
-    return arrow.schema([(name, types.get(name, text)) for name in _FEATURES], metadata={"huggingface": features})
+        self._rows.abandon()
 
 
 def _fits(found: Any, wanted: Any, arrow: Any) -> bool:

@@ -102,8 +102,7 @@ def test_records_and_images_come_back(to: ExportFormat, parts: bool, options: di
     source = write_source(tmp_path / "raw", to, parts=parts)
     convert_folder(to, source, tmp_path / "first", val_fraction=0)
     export(Dataset(tmp_path / "first"), to, tmp_path / "out", **options)
-    chosen = {"annotations": ["train.json"]} if options.get("llama_factory") else {}
-    convert_folder(to, tmp_path / "out", tmp_path / "second", val_fraction=0, **chosen)
+    convert_folder(to, tmp_path / "out", tmp_path / "second", val_fraction=0)
     first = content(tmp_path / "first")
     assert len(first) == len(LLAVA) and first == content(tmp_path / "second")
     run("validate", tmp_path / "second")
@@ -129,6 +128,23 @@ def test_groups_accepted_answers_and_metadata_come_back(to: ExportFormat, tmp_pa
     for record in (*first, *second):
         del record["source"]  # the importer that made it
     assert first == [{**record, "id": original["id"]} for record, original in zip(second, first, strict=True)]
+
+
+def test_rows_exported_without_a_group_are_grouped_by_their_first_image(tmp_path: Path) -> None:
+    source = write_source(tmp_path / "raw", "llava", parts=True)
+    convert_folder("llava", source, tmp_path / "first", val_fraction=0)
+    export(Dataset(tmp_path / "first"), "llava", tmp_path / "out")
+    exported = rows(tmp_path / "out/train.json")
+    for row in exported:
+        carried = json.loads(row["phi3v"])
+        row["phi3v"] = json.dumps({key: value for key, value in carried.items() if key != "group"})
+    (tmp_path / "out/train.json").write_text(json.dumps(exported))
+    convert_folder("llava", tmp_path / "out", tmp_path / "second", val_fraction=0)
+    groups = [record.get("group") for record in content(tmp_path / "second")]
+    pictures = [row.get("image") for row in exported]
+    firsts = [picture[0] if isinstance(picture, list) else picture for picture in pictures]
+    assert [group is None for group in groups] == [first is None for first in firsts]
+    assert groups[0] == firsts[0] and groups[3] == firsts[3]
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

@@ -98,7 +98,7 @@ def test_what_was_written_is_read_in_every_way(shard: Path) -> None:
 
 
 def test_row_groups_are_joined_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phi3v_data.formats.parquet._GROUP_ROWS", 3)
+    monkeypatch.setattr("phi3v_data.formats.row_writer._GROUP_ROWS", 3)
     records = [(line(f"{number}", "cat.jpg"), [("cat.jpg", CAT + bytes([number]))]) for number in range(8)]
     path = write(tmp_path / "toy_train.parquet", records)
     assert pq.ParquetFile(path).num_row_groups == 3
