@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from phi3v_data.media.checks import ImageHeader
 
-__all__ = ["ImageFolder", "UnsafePath", "are_plain", "path_fault"]
+__all__ = ["ImageFolder", "LeadsOut", "UnsafePath", "are_plain", "path_fault"]
 
 _CACHED_PARENTS = 4096
 _PLAIN_BYTES = bytes(byte for byte in range(0x20, 0x7F) if byte not in b":\\")
@@ -27,6 +27,13 @@ class UnsafePath(DataError):
         super().__init__(f"the image path {path!r} {fault}")
         self.path = path
         self.fault = fault
+
+
+class LeadsOut(UnsafePath):
+    """An image path that leaves the folder through a link."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "leaves the folder through a link")
 
 
 def path_fault(path: str) -> str | None:
@@ -55,10 +62,12 @@ class ImageFolder:
 
     Args:
         root: The folder. It need not exist.
+        follow_links: Whether links may lead out of it all the same.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, follow_links: bool = False) -> None:
         self.root = root
+        self._follow_links = follow_links
         self._real_root = os.path.realpath(root)
         self._real_parents: dict[str, str] = {}
 
@@ -73,11 +82,13 @@ class ImageFolder:
         parent, _, name = relative.rpartition("/")
         real_parent = self._real_parents.get(parent) or self._remember(parent)
         full = f"{real_parent}/{name}"
+        if self._follow_links:
+            return full
         if os.path.islink(full):  # noqa: PTH114 -- this runs for every image
             full = os.path.realpath(full)
             real_parent = os.path.dirname(full)  # noqa: PTH120
         if real_parent != self._real_root and not real_parent.startswith(self._real_root.rstrip("/") + "/"):
-            raise UnsafePath(relative, "leaves the folder through a link")
+            raise LeadsOut(relative)
         return full
 
     def open(self, relative: str) -> Image.Image:

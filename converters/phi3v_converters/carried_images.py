@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from xxhash import xxh3_128_hexdigest
 
+from phi3v_converters.local_folders import path_advice
 from phi3v_data.convert.pictures import MOST_BYTES, read_picture
 from phi3v_data.errors import SourceError
 from phi3v_data.image_folder import ImageFolder, UnsafePath
@@ -27,6 +28,9 @@ IMAGE_KEYS = ("image", "images")
 
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_SPACE = b" \t\r\n"
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_LONGEST_NAME = 255  # of a file; base64 of a picture is longer
 _FILE_URL = re.compile(r"file://(?:localhost)?(?=/)", re.IGNORECASE)
 
 
@@ -53,7 +57,7 @@ def images_of(row: Mapping[str, Any]) -> list[CarriedImage]:
 
 
 def carried_image(value: object) -> CarriedImage:
-    """Return the image that a value stands for: a path, a file or data URL, or a dict with `bytes` or `path`.
+    """Return the image that a value stands for: a path, a file or data URL, base64, or a dict with `bytes` or `path`.
 
     Raises:
         SourceError: It is something else, or on the network.
@@ -69,12 +73,18 @@ def carried_image(value: object) -> CarriedImage:
         raise SourceError("bad_image", f"an image of the row is {str(value)[:100]!r}, neither a path nor base64")
     if value[:5].lower() == "data:":
         return CarriedImage(base64=_payload(value))
+    if _is_base64(value):
+        return CarriedImage(base64=value)
     if _URL.match(value) is None:
         return CarriedImage(path=value)
     if (file := _FILE_URL.match(value)) is None:
         message = f"the image {value[:200]} is on the network: download it first, and name the file"
         raise SourceError("image_is_url", message)
     return CarriedImage(path=unquote(value[file.end() :]))
+
+
+def _is_base64(text: str) -> bool:
+    return len(text) > _LONGEST_NAME and text.isascii() and not text.encode().translate(None, _ALPHABET + _SPACE)
 
 
 def _payload(url: str) -> str:
@@ -89,19 +99,22 @@ class CarriedImages:
 
     Args:
         folders: Where the paths begin; of several, the first that has the file.
+        follow_links: Whether links may lead out of them all the same.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self._folders = [ImageFolder(folder) for folder in folders]
+    def __init__(self, folders: Sequence[Path], *, follow_links: bool = False) -> None:
+        self._folders = [ImageFolder(folder, follow_links=follow_links) for folder in folders]
 
     def identity(self, image: CarriedImage) -> str:
-        """Return what is the same for the same image: its path below the folder, or a hash of its base64.
+        """Return what is the same for the same image: its path below the folder, or a hash of its bytes or base64.
 
         Raises:
             SourceError: It must not be opened.
         """
+        if image.data is not None:
+            return f"bytes-{xxh3_128_hexdigest(image.data)}"
         if image.path is None:
-            return f"base64-{xxh3_128_hexdigest((image.base64 or '').encode())}"
+            return f"base64-{xxh3_128_hexdigest((image.base64 or '').encode().translate(None, _SPACE))}"
         return self._find(image.path)[0]
 
     def size(self, image: CarriedImage) -> int:
@@ -125,7 +138,7 @@ class CarriedImages:
             return image.data
         if image.path is None:
             return _decode(image.base64 or "")
-        return read_picture(Path(self._find(image.path)[1]), image.path)
+        return read_picture(Path(self._find(image.path)[1]), image.path[:200])
 
     def _find(self, path: str) -> tuple[str, str]:
         """Return an image's path below its folder, and its file; where no folder has it, those of the first."""
@@ -136,7 +149,7 @@ class CarriedImages:
             try:
                 found.append((relative, folder.locate(relative)))
             except UnsafePath as error:
-                raise SourceError("unsafe_path", f"its image's path {path[:200]!r} {error.fault}") from None
+                raise SourceError("unsafe_path", f"its image's path {path[:200]!r} {path_advice(error)}") from None
         if not found:
             message = (
                 f"its image's path {path[:200]!r} is absolute, and not below the folder of images: see --image_dir"
@@ -160,6 +173,6 @@ def _decode(text: str) -> bytes:
             "too_large", f"an image of the row has more than {MOST_BYTES:,} bytes, which no picture should"
         )
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(text.encode("ascii").translate(None, _SPACE), validate=True)
     except (binascii.Error, ValueError) as error:
         raise SourceError("bad_base64", f"an image of the row is no base64: {str(error).lower()}") from None

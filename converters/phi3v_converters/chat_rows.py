@@ -9,13 +9,15 @@ from itertools import zip_longest
 from pathlib import Path  # noqa: TC003 -- pydantic reads it
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from phi3v_converters.carried_images import IMAGE_KEYS, CarriedImages, images_of
-from phi3v_converters.carved import CarvedConverter, CarvedOptions
+from phi3v_converters.carved import CarvedConverter
 from phi3v_converters.chat_carried import carried_by
-from phi3v_converters.chat_files import find_rows
+from phi3v_converters.chat_files import check_named, find_rows, is_parquet, json_files, refuse_both
+from phi3v_converters.chat_refusals import refuse_masked, refuse_row, refuse_tool_calls
 from phi3v_converters.chat_turns import Message, make_chat, place_images, split_at_tags, text_of
+from phi3v_converters.local_folders import LocalFolderOptions
 from phi3v_converters.splits import in_order, split_in_path
 from phi3v_data.convert.converter import Example, RawTurn, Reject, Source
 from phi3v_data.convert.json_rows import json_rows, read_row
@@ -27,19 +29,17 @@ from phi3v_data.lines import MAX_LINE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from phi3v_converters.carried_images import CarriedImage
     from phi3v_converters.chat_turns import Chat
     from phi3v_data.convert.json_rows import JsonRow
 
 __all__ = ["ChatConverter", "ChatOptions"]
 
-_NOT_IMAGES = ("video", "videos", "audio", "audios")
 _LONGEST = MAX_LINE // 2  # a record has paths and keys beside its texts
 
 
-class ChatOptions(CarvedOptions):
+class ChatOptions(LocalFolderOptions):
     """Which rows are read, where their images are, and what becomes of places for images within a text."""
-
-    local: ClassVar[frozenset[str]] = frozenset({"image_dir"})
 
     annotations: list[str] = Field(
         default=[], description="Files of rows, below the source  [default: all its *.parquet, or *.json and *.jsonl]"
@@ -57,18 +57,12 @@ class ChatOptions(CarvedOptions):
         default=0, ge=0, lt=1, description="Part carved off as val, where the files' names say nothing but train."
     )
 
-    @field_validator("image_dir")
-    @classmethod
-    def _from_here(cls, folder: Path | None) -> Path | None:
-        """Return a path of the command line as workers find it too, who may run elsewhere."""
-        return folder.expanduser().absolute() if folder else None
-
 
 class ChatConverter(CarvedConverter[ChatOptions]):
     """Base of importers of chats: how one message reads is all that is left to write.
 
-    Rows whose first image is the same are one group, and no carving parts them; rows without images stand alone, and so
-    do rows of Parquet, which hold their images. What a message says besides role and text is not kept.
+    Rows whose first image is the same are one group, and no carving parts them; rows without images stand alone. What a
+    message says besides role and text is not kept.
     """
 
     options_type = ChatOptions
@@ -87,16 +81,30 @@ class ChatConverter(CarvedConverter[ChatOptions]):
             SourceError: It is none.
         """
 
+    def usual(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a row of another form in the usual one."""
+        return row
+
     def sources(self) -> Mapping[str, Iterator[Source | Reject]]:
         """List the rows of every file, each of which is a split's by its name."""
         if (folder := self.options.image_dir) and not folder.is_dir():
             raise UsageError(f"--image_dir {folder} is no folder")
         named = self.options.annotations
-        if all(file.endswith(".parquet") for file in named) and (parquet := self.parquet_files(named)):
+        check_named(self.root, named)
+        if parquet := self._parquet(named):
             return self.divide({split: partial(self._parquet_rows, found) for split, found in parquet.items()})
         files = find_rows(self.root, named)
         splits = in_order(map(split_in_path, files))
         return self.divide({split: partial(self._sources, split, files) for split in splits})
+
+    def _parquet(self, named: Sequence[str]) -> dict[str, list[str]]:
+        """Return the Parquet files to read, by split; none where the rows are in JSON."""
+        chosen = list(filter(is_parquet, named))
+        splits = self.parquet_files(chosen) if chosen or not named else {}
+        if splits:
+            others = [file for file in named if not is_parquet(file)] if named else json_files(self.root)
+            refuse_both([file for files in splits.values() for file in files], others)
+        return splits
 
     def convert(self, source: Source) -> Iterator[Example]:
         """Read a row again, and store its images."""
@@ -107,7 +115,7 @@ class ChatConverter(CarvedConverter[ChatOptions]):
             _refuse_long(chat, metadata)
         finder = self._images(file)
         images = {
-            image: self.store(finder.read(image), image.path or f"image {number} of the row")
+            image: self.store(finder.read(image), (image.path or f"image {number} of the row")[:200])
             for number, image in enumerate(dict.fromkeys(chat.images()), 1)
         }
         carried = carried_by(row)
@@ -126,10 +134,12 @@ class ChatConverter(CarvedConverter[ChatOptions]):
     def _read(self, source: Source) -> Mapping[str, Any]:
         data = source.data
         if "row" not in data:
-            return read_row(self.root / data["file"], data["offset"], data["length"], data["digest"])
-        columns = self.parquet(data["file"]).columns
-        cells = {column: self.cell(data["file"], data["row"], column) for column in columns}
-        return {column: cell for column, cell in cells.items() if cell is not None}
+            return self.usual(read_row(self.root / data["file"], data["offset"], data["length"], data["digest"]))
+        return self._parquet_row(data["file"], data["row"])
+
+    def _parquet_row(self, file: str, row: int) -> Mapping[str, Any]:
+        cells = {column: self.cell(file, row, column) for column in self.parquet(file).columns}
+        return self.usual({column: cell for column, cell in cells.items() if cell is not None})
 
     @cached_property
     def _finders(self) -> dict[str, CarriedImages]:
@@ -141,7 +151,9 @@ class ChatConverter(CarvedConverter[ChatOptions]):
         if beside not in self._finders:
             given, tops = self.options.image_dir, (self.root, self.root / beside)
             around = dict.fromkeys(folder for top in tops for folder in (top, top / "images"))
-            self._finders[beside] = CarriedImages([given] if given else list(around))
+            self._finders[beside] = CarriedImages(
+                [given] if given else list(around), follow_links=self.options.follow_links
+            )
         return self._finders[beside]
 
     def _sources(self, split: str, files: Mapping[str, str]) -> Iterator[Source | Reject]:
@@ -157,26 +169,39 @@ class ChatConverter(CarvedConverter[ChatOptions]):
                     yield Reject.because(error, row.place, split)
 
     def _parquet_rows(self, files: Sequence[str]) -> Iterator[Source]:
-        """List the rows of Parquet files; what is in them is looked at when they are converted."""
+        """List the rows of Parquet files; what is wrong with one is said when it is converted."""
         for file in files:
             for row in range(self.parquet(file).num_rows):
                 name = f"{shard_name(file)}/{row:09d}"
-                yield Source(path=f"{file}/{row:09d}", name=name, data={"file": file, "row": row})
+                group = self._parquet_group(file, row)
+                yield Source(path=f"{file}/{row:09d}", name=name, group=group, data={"file": file, "row": row})
+
+    def _parquet_group(self, file: str, number: int) -> str | None:
+        try:
+            row = self._parquet_row(file, number)
+            return self._group(file, row, self._chat(row).images())
+        except SourceError:
+            return None
 
     def _row_source(self, file: str, name: str, row: JsonRow) -> Source:
-        images, finder, carried = self._chat(row.value).images(), self._images(file), carried_by(row.value)
-        group = carried.group if carried else finder.identity(images[0]) if images else None
+        value, finder = self.usual(row.value), self._images(file)
+        images = self._chat(value).images()
         return Source(
             path=f"{file}/{row.number:09d}",
             name=f"{name}/{row.number:09d}",
             size=sum(map(finder.size, images)),
-            group=group,
+            group=self._group(file, value, images),
             data={"file": file, "offset": row.offset, "length": row.length, "digest": row.digest},
         )
 
+    def _group(self, file: str, row: Mapping[str, Any], images: Sequence[CarriedImage]) -> str | None:
+        """Return the group that the row's record had when it was exported, or else its first image."""
+        if (carried := carried_by(row)) and carried.group:
+            return carried.group
+        return self._images(file).identity(images[0]) if images else None
+
     def _chat(self, row: Mapping[str, Any]) -> Chat:
-        if other := next((key for key in _NOT_IMAGES if row.get(key)), None):
-            raise SourceError("not_images", f"the row has {other!r}, and only images can be converted")
+        refuse_row(row)
         images, messages = images_of(row), [*_system(row), *map(self._message, self._entries(row))]
         if self.places_are_optional and not any(map(_has_images, messages)):
             messages = _with_places(messages, len(images))
@@ -192,7 +217,11 @@ class ChatConverter(CarvedConverter[ChatOptions]):
     def _message(self, entry: object) -> Message:
         if not isinstance(entry, dict):
             raise SourceError("bad_message", f"a message is {str(entry)[:100]!r}, expected an object")
-        return self.message(entry)
+        refuse_tool_calls(entry)
+        message = self.message(entry)
+        if message.role == "assistant":
+            refuse_masked(entry)
+        return message
 
     def _metadata(self, row: Mapping[str, Any], chat: Chat) -> dict[str, Any]:
         """Return what else a row says, with the paths of its images, but not images themselves."""

@@ -15,43 +15,71 @@ if TYPE_CHECKING:
     from phi3v_converters.csv_options import CsvOptions
     from phi3v_converters.csv_rows import Table
 
-__all__ = ["ask", "check_columns"]
+__all__ = ["ask", "check_answers", "check_columns"]
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _QUESTION, _ANSWER = "question", "answer"
 
 
-def check_columns(table: Table, options: CsvOptions, *, is_test: bool) -> None:
-    """Check that a table has every column that is named, once; a test's need have no answers.
+def check_columns(table: Table, options: CsvOptions) -> None:
+    """Check that a table has every column that each of its rows needs, and none that is named twice.
 
     Raises:
         UsageError: It lacks one, or has one twice.
     """
-    for flag, column in _named(options, is_test):
-        found = table.columns.count(column)
-        if not found:
+    for flag, column in _needed(options):
+        if column not in table.columns:
             raise UsageError(f"--{flag}: {table.path} has no column {column!r}{_guess(column, table)}")
-        if found > 1:
+    for flag, column in (*_needed(options), *_of_answers(options)):
+        if (found := table.columns.count(column)) > 1:
             raise UsageError(f"--{flag}: {table.path} has {found} columns {column!r}: rename all but one")
 
 
-def _named(options: CsvOptions, is_test: bool) -> Iterator[tuple[str, str]]:
-    """Yield every column that is named, with the flag that names it."""
+def check_answers(table: Table, options: CsvOptions) -> None:
+    """Check that a table has the columns of answers, without which its rows can only be a test's.
+
+    Raises:
+        UsageError: It lacks one.
+    """
+    for flag, column in _of_answers(options):
+        by_default = flag == "answer" and options.answer is None
+        if column not in table.columns and not (by_default and options.answers):
+            message = f"--{flag}: {table.path} has no column {column!r}, which only a test split may lack"
+            raise UsageError(f"{message}{_guess(column, table)}")
+
+
+def _needed(options: CsvOptions) -> Iterator[tuple[str, str]]:
+    """Yield the columns that each row needs, with the flags that name them."""
     for flag in ("image", "metadata"):
         yield from ((flag, column) for column in getattr(options, flag))
     if options.prompt is None:
         yield "question", options.question or _QUESTION
     else:
         yield from (("prompt", match[1]) for match in _PLACEHOLDER.finditer(options.prompt) if match[1] is not None)
-    for flag in ("group", "split_column", *(() if is_test else ("answer", "answers", "label"))):
+    for flag in ("group", "split_column"):
+        if column := getattr(options, flag):
+            yield flag, column
+
+
+def _of_answers(options: CsvOptions) -> Iterator[tuple[str, str]]:
+    """Yield the columns that a test need not have, with the flags that name them."""
+    yield "answer", options.answer or _ANSWER
+    for flag in ("answers", "label"):
         if column := getattr(options, flag):
             yield flag, column
 
 
 def _guess(column: str, table: Table) -> str:
     """Return what the person may have meant, and the columns that there are, as the end of a sentence."""
-    near = difflib.get_close_matches(column, table.columns, n=1)
-    guess = f" did you mean {near[0]!r}?" if near else " is its --delimiter another?" if len(table.columns) == 1 else ""
+    folded = {name.lower(): name for name in table.columns}
+    near = difflib.get_close_matches(column.lower(), folded, n=1)
+    guess = (
+        f" did you mean {folded[near[0]]!r}?"
+        if near
+        else " is its --delimiter another?"
+        if len(table.columns) == 1
+        else ""
+    )
     return f";{guess} it has {', '.join(map(repr, table.columns))[:400]}"
 
 
@@ -61,19 +89,23 @@ def ask(row: Mapping[str, str], options: CsvOptions, split: str) -> Question:
     Raises:
         SourceError: The question is empty, or the answer is, in a split other than test.
     """
-    accepted = [part.strip() for part in row.get(options.answers or "", "").split(options.answers_delimiter)]
+    accepted = [part.strip() for part in _cell(row, options.answers).split(options.answers_delimiter)]
     accepted = [part for part in accepted if part]
-    answer = row.get(options.answer or _ANSWER) or next(iter(accepted), None)
-    may_lack = split.startswith("test") or not (options.answers or (options.answer or _ANSWER) in row)
-    if answer is None and not may_lack:
+    answer = _cell(row, options.answer or _ANSWER) or next(iter(accepted), None)
+    if answer is None and not split.startswith("test"):
         raise SourceError("no_answer", "the row has no answer, which only a test split may lack")
     return Question(
         user=_asked(row, options),
         assistant=answer,
         answers=accepted or None,
-        label=row.get(options.label or "") or None,
+        label=_cell(row, options.label) or None,
         metadata={column: row[column] for column in options.metadata} or None,
     )
+
+
+def _cell(row: Mapping[str, str], column: str | None) -> str:
+    """Return a cell, empty where there is no such column; None is no column, not the one without a name."""
+    return "" if column is None else row.get(column, "")
 
 
 def _asked(row: Mapping[str, str], options: CsvOptions) -> str:

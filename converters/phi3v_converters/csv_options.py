@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 -- pydantic reads it
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from phi3v_converters.carved import CarvedOptions
+from phi3v_converters.local_folders import LocalFolderOptions
 from phi3v_data.convert.prompts import Prompt  # noqa: TC001 -- pydantic reads it
 
 __all__ = ["CsvOptions"]
@@ -24,18 +23,11 @@ def _no_quote(value: str) -> str:
     return value
 
 
-def _absolute(path: Path | None) -> Path | None:
-    """Return a path that means the same wherever a worker runs."""
-    return path and path.expanduser().absolute()
-
-
 Column = Annotated[str, Field(min_length=1)]
 
 
-class CsvOptions(CarvedOptions):
+class CsvOptions(LocalFolderOptions):
     """Which column is what, and what shapes the pictures and the splits."""
-
-    local: ClassVar[frozenset[str]] = frozenset({"image_dir"})
 
     tables: list[Column] = Field(
         default=[], description="Tables to read, below the source. Default: every .csv and .tsv file in it."
@@ -44,9 +36,6 @@ class CsvOptions(CarvedOptions):
         default=["image"],
         min_length=1,
         description="Column of the picture's path; several are several pictures, in this order. Default: image.",
-    )
-    image_dir: Annotated[Path | None, AfterValidator(_absolute)] = Field(
-        default=None, description="Folder that the paths start from. Default: the source's folder."
     )
     question: Column | None = Field(
         default=None, description="Column of the question. Default: question, where there is no --prompt."
@@ -57,11 +46,12 @@ class CsvOptions(CarvedOptions):
     )
     answer: Column | None = Field(
         default=None,
-        description="Column of the answer. Default: answer, where there is one; without, the records only ask.",
+        description="Column of the answer; without one, nor --answers, all rows must be of a test split. "
+        "Default: answer.",
     )
     answers: Column | None = Field(
         default=None,
-        description="Column of all accepted answers; without --answer the first of them is the answer.",
+        description="Column of all accepted answers; the first of them is the answer where no other is given.",
     )
     answers_delimiter: str = Field(default="|", min_length=1, description="What stands between accepted answers.")
     group: Column | None = Field(

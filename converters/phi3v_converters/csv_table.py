@@ -12,20 +12,21 @@ becomes
 
 The picture is called after the table and the line on which its row begins. Flags say which column is what. A table's
 split is a column's or in its name: `animals_val.csv`. A row without an answer is rejected, but in a test split, where
-it is there to be asked; without a column of answers all are. White space around a cell is no part of it.
+it is there to be asked; so only tables of a test may have no column of answers. White space around a cell is no part of
+it.
 """
 
 from __future__ import annotations
 
 import re
 from functools import cached_property, partial
-from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
 from phi3v_converters.carved import CarvedConverter
-from phi3v_converters.csv_columns import ask, check_columns
+from phi3v_converters.csv_columns import ask, check_answers, check_columns
 from phi3v_converters.csv_options import CsvOptions
 from phi3v_converters.csv_rows import Table
+from phi3v_converters.local_folders import path_advice
 from phi3v_converters.splits import in_order, split_in_path, split_named
 from phi3v_data.convert.annotations import bases
 from phi3v_data.convert.converter import Reject
@@ -61,19 +62,15 @@ class CsvTable(CarvedConverter[CsvOptions]):
 
     def sources(self) -> Mapping[str, Iterator[Source | Reject]]:
         """List the rows of every split."""
+        if self.options.answers is None:
+            self.options.refuse("answers_delimiter", why="--answers names no column")
         tables = self._find_tables()
         if not self.picture_root.is_dir():
             raise UsageError(
                 f"--image_dir {self.picture_root} is no folder: give the one that the pictures' paths start from"
             )
-        self._pictures = ImageFolder(self.picture_root)
-        splits: dict[str, list[Table]] = {}
-        for table in tables:
-            named = split_in_path(table.path.removeprefix(self.shared["base"]))
-            splits.setdefault(named, []).append(table)
-            check_columns(table, self.options, is_test=named == "test" and self.options.split_column is None)
-        if self.options.split_column is not None:
-            splits = dict.fromkeys(self._told_splits(tables, self.options.split_column), tables)
+        self._pictures = ImageFolder(self.picture_root, follow_links=self.options.follow_links)
+        splits = self._find_splits(tables)
         return self.divide({split: partial(self._rows, splits, split) for split in in_order(splits)})
 
     def _find_tables(self) -> list[Table]:
@@ -99,18 +96,19 @@ class CsvTable(CarvedConverter[CsvOptions]):
             raise UsageError(f"--tables {path}: there is no such file in {self.root}")
         return Table(self.root, path, self.options.delimiter)
 
-    def _told_splits(self, tables: Sequence[Table], column: str) -> list[str]:
-        """Return the splits that a column names; train where it names none."""
-        found: set[str] = set()
-        for entry in chain.from_iterable(table.rows(None) for table in tables):
-            if isinstance(split := _told_split(entry, column), str):
-                found.add(split)
-            if len(found) > _MOST_SPLITS:
-                raise UsageError(
-                    f"--split_column: {column!r} names more than {_MOST_SPLITS} splits, such as {min(found)}: "
-                    "name the column that says train, val or test"
-                )
-        return in_order(found) or ["train"]
+    def _find_splits(self, tables: Sequence[Table]) -> Mapping[str, Sequence[Table]]:
+        """Return the splits, each with the tables that may have rows of it."""
+        splits: dict[str, list[Table]] = {}
+        column = self.options.split_column
+        for table in tables:
+            check_columns(table, self.options)
+            named = split_in_path(table.path.removeprefix(self.shared["base"]))
+            found = {named} if column is None else _told_splits(table, column)
+            if not all(split.startswith("test") for split in found):
+                check_answers(table, self.options)
+            for split in found:
+                splits.setdefault(split, []).append(table)
+        return splits if column is None else dict.fromkeys(splits or ["train"], tables)
 
     def _rows(self, splits: Mapping[str, Sequence[Table]], split: str) -> Iterator[Source | Reject]:
         """List the rows of a split; of those whose split is not known, the first split has the rejects."""
@@ -139,7 +137,7 @@ class CsvTable(CarvedConverter[CsvOptions]):
             name=place.removeprefix(self.shared["base"]),
             pictures=[FilePicture(path) for path in pictures],
             questions=[question],
-            group=pictures[0] if options.group is None else row[options.group] or None,
+            group=(row[options.group] if options.group else None) or pictures[0],
         )
 
     def _picture(self, column: str, cell: str) -> str:
@@ -156,7 +154,7 @@ class CsvTable(CarvedConverter[CsvOptions]):
         try:
             self._pictures.locate(path)
         except UnsafePath as error:
-            raise SourceError("unsafe_path", f"its picture's path {cell[:200]!r} {error.fault}") from None
+            raise SourceError("unsafe_path", f"its picture's path {cell[:200]!r} {path_advice(error)}") from None
         return path
 
     @classmethod
@@ -165,6 +163,20 @@ class CsvTable(CarvedConverter[CsvOptions]):
         from phi3v_converters.shape_samples import write_csv
 
         write_csv(folder)
+
+
+def _told_splits(table: Table, column: str) -> set[str]:
+    """Return the splits that a column of a table names."""
+    found: set[str] = set()
+    for entry in table.rows(None):
+        if isinstance(split := _told_split(entry, column), str):
+            found.add(split)
+        if len(found) > _MOST_SPLITS:
+            raise UsageError(
+                f"--split_column: {column!r} names more than {_MOST_SPLITS} splits, such as {min(found)}: "
+                "name the column that says train, val or test"
+            )
+    return found
 
 
 def _told_split(entry: tuple[str, Mapping[str, str]] | Reject, column: str) -> str | Reject:

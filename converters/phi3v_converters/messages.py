@@ -15,7 +15,7 @@ becomes
 A content may also be one text, with `<image>` where the column's images belong; where nothing in the messages says so,
 they belong to the first question. A part may hold its image itself: {"type": "image", "image": "bus.jpg"}, or `path`,
 `url`, `base64`, and {"type": "image_url", "image_url": {"url": "data:image/png;base64,…"}}. Parts of text are joined by
-new lines.
+new lines. TRL's `prompt` and `completion` are taken as one list of messages, and `developer` is the system prompt.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Messages"]
 
-_ROLES: dict[object, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
+_ROLES: dict[object, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 _IMAGE_KEYS = ("image", "path", "url", "base64")
 
 
@@ -44,6 +44,19 @@ class Messages(ChatConverter):
     version: ClassVar[str] = "1"
     conversation_keys = ("messages", "conversations", "conversation")
     places_are_optional = True
+
+    def usual(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return TRL's `prompt` and `completion`, two texts or two lists of messages, as one list."""
+        prompt, completion = row.get("prompt"), row.get("completion")
+        if any(isinstance(row.get(key), list) for key in self.conversation_keys):
+            return row
+        if isinstance(prompt, str) and isinstance(completion, str):
+            prompt = [{"role": "user", "content": prompt}]
+            completion = [{"role": "assistant", "content": completion}]
+        if not (isinstance(prompt, list) and isinstance(completion, list)):
+            return row
+        rest = {key: value for key, value in row.items() if key not in ("prompt", "completion")}
+        return {**rest, "messages": [*prompt, *completion]}
 
     def message(self, entry: Mapping[str, Any]) -> Message:
         """Return a message of a row.

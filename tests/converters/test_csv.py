@@ -71,7 +71,7 @@ class TestTables:
             {"id": "train-0000000000", "source": "csv", "group": "s1", "conversations": [{
                 "images": ["train/t.csv/0000002.0.png", "train/t.csv/0000002.1.png"], "user": "Same?",
                 "assistant": "No.", "answers": ["No.", "nope"]}], "metadata": {"by": "me", "note": "x"}},
-            {"id": "train-0000000001", "source": "csv", "conversations": [{
+            {"id": "train-0000000001", "source": "csv", "group": "c.png", "conversations": [{
                 "images": ["train/t.csv/0000003.0.png", "train/t.csv/0000003.1.png"], "user": "Same?",
                 "assistant": "Yes.", "answers": ["Yes."]}], "metadata": {"by": "you", "note": ""}},
         ]  # fmt: skip
@@ -97,10 +97,19 @@ class TestTables:
         turns = [row["conversations"][0] for row in records(tmp_path / "out")]
         assert [(turn["user"], turn["assistant"]) for turn in turns] == [("What?", "A cat."), ("Two\nlines?", "B")]
 
-    def test_without_a_column_of_answers_the_records_ask(self, tmp_path: Path) -> None:
-        root = write_table(tmp_path / "raw/t.csv", "image,question,truth", "a.png,What?,A cat.")
+    def test_a_column_without_a_name_means_nothing(self, tmp_path: Path) -> None:
+        root = write_table(tmp_path / "raw/t.csv", f",{HEADER}", f"0,{GOOD}", "1,b.png,What?,")  # as pandas writes it
+        manifest = convert_folder("csv", root, tmp_path / "out")
+        assert records(tmp_path / "out") == [record(0, 2, "a.png", "What?", "A cat.")]
+        assert rejects(tmp_path / "out") == [("t.csv/0000003", "train", "no_answer")]
+        assert not manifest.classes
+
+    def test_long_cells_and_those_of_many_lines(self, tmp_path: Path) -> None:
+        text, limit = "\n".join(["x" * 999] * 300), csv.field_size_limit()
+        root = write_table(tmp_path / "raw/t.csv", HEADER, f'a.png,"{text}",A', GOOD)
         convert_folder("csv", root, tmp_path / "out")
-        assert records(tmp_path / "out") == [record(0, 2, "a.png", "What?", None)]
+        assert [row["conversations"][0]["user"] for row in records(tmp_path / "out")] == [text, "What?"]
+        assert csv.field_size_limit() == limit
 
     def test_pictures_elsewhere_leave_no_trace_of_where(self, tmp_path: Path) -> None:
         pictures = write_table(tmp_path / "elsewhere/unused.csv")
@@ -157,6 +166,17 @@ class TestSplits:
             ("t.csv/0000011", "val", "no_answer"),
         ]
 
+    def test_only_a_split_of_test_may_lack_the_column_of_answers(self, tmp_path: Path) -> None:
+        root = write_table(tmp_path / "raw/a.csv", f"{HEADER},split", f"{GOOD},train", "b.png,What?,,test-b")
+        write_table(root / "b.csv", "image,question,split", "c.png,What?,test", "d.png,What?,test-b")
+        convert_folder("csv", root, tmp_path / "out", split_column="split")
+        assert [(row["group"], row["conversations"][0].get("assistant")) for row in records(tmp_path / "out")] == [
+            ("a.png", "A cat."), ("c.png", None), ("b.png", None), ("d.png", None),
+        ]  # fmt: skip
+        write_table(root / "b.csv", "image,question,split", "c.png,What?,test", "d.png,What?,val")
+        with pytest.raises(UsageError, match=r"^--answer: b.csv has no column 'answer', which only a test"):
+            convert_folder("csv", root, tmp_path / "val", split_column="split")
+
     def test_rows_of_one_picture_stay_together_when_val_is_carved(self, tmp_path: Path) -> None:
         rows = [f"{n % 10}.png,Question {n}?,{n}" for n in range(40)]
         root = write_table(tmp_path / "raw/t.csv", HEADER, *rows)
@@ -210,22 +230,40 @@ class TestRejects:
             "images/train/t.csv/0000002.0.png"
         ]
 
+    def test_links_that_lead_out_are_followed_on_demand(self, tmp_path: Path) -> None:
+        write_picture(tmp_path / "x.png", 9)
+        (tmp_path / "raw").mkdir()
+        (tmp_path / "raw/linked").symlink_to(tmp_path)
+        (tmp_path / "raw/link.png").symlink_to("../x.png")
+        rows = ["linked/x.png,What?,X", "link.png,What?,X", "../x.png,What?,X"]
+        assert self.convert(tmp_path, *rows) == [(f"{line:07d}", "unsafe_path") for line in (3, 4, 5)]
+        messages = [row["message"] for row in read_lines(tmp_path / "out/rejects.jsonl")]
+        assert ["--follow_links" in message for message in messages] == [True, True, False]
+        shutil.rmtree(tmp_path / "out")
+        assert self.convert(tmp_path, *rows, follow_links=True) == [("0000005", "unsafe_path")]
+        assert [row["group"] for row in records(tmp_path / "out")] == ["a.png", "linked/x.png", "link.png"]
+        assert (tmp_path / "out/images/train/t.csv/0000004.0.png").read_bytes() == picture(9)
+
     def test_rows_that_are_none(self, tmp_path: Path) -> None:
-        bad = ["a.png,What?", "a.png,What?,A,B", 'a.png,"What"?,A', "a.png,Wh\0at?,A", f"a.png,{'x' * 200_000},A",
-               "a.png,,A", "a.png,What?,", "," * (5 << 20)]  # fmt: skip
-        codes = ["wrong_cells", "wrong_cells", "bad_row", "bad_row", "bad_row", "no_question", "no_answer", "bad_row"]
+        bad = ["a.png,What?", "a.png,What?,A,B", 'a.png,"What"?,A', "a.png,Wh\0at?,A", "a.png,,A", "a.png,What?,",
+               "," * (5 << 20)]  # fmt: skip
+        codes = ["wrong_cells", "wrong_cells", "bad_row", "bad_row", "no_question", "no_answer", "bad_row"]
         expected = [(f"{line:07d}", code) for line, code in enumerate(codes, start=3)]
-        bad += ["b.png,Last?,B", 'c.png,"never closed,C']
-        assert self.convert(tmp_path, *bad) == [*expected, ("0000012", "bad_row")]
-        assert records(tmp_path / "out")[1:] == [record(1, 11, "b.png", "Last?", "B")]
+        assert self.convert(tmp_path, *bad, "b.png,Last?,B") == expected
+        assert records(tmp_path / "out")[1:] == [record(1, 10, "b.png", "Last?", "B")]
 
-    def test_a_quote_that_swallows_rows_is_found_out(self, tmp_path: Path) -> None:
-        assert self.convert(tmp_path, 'a.png,"5 inch,A', "b.png,What?,B", 'c.png,7" wide,C') == [("0000003", "bad_row")]
+    def test_what_is_inside_a_bad_cell_becomes_no_record(self, tmp_path: Path) -> None:
+        bad = 'a.png,"Wh\0at?\nb.png,Invented?,B\n",A'
+        assert self.convert(tmp_path, bad, "c.png,Last?,C") == [("0000003", "bad_row")]
+        assert records(tmp_path / "out")[1:] == [record(1, 6, "c.png", "Last?", "C")]
 
-    def test_a_row_without_end(self, tmp_path: Path) -> None:
-        lines = ['"', *(["x" * 1000 + '","'] * 5000)]  # every cell holds a line's end, and the row is never done
-        codes = {code for _, code in self.convert(tmp_path, *lines)}
-        assert codes <= {"bad_row", "wrong_cells"} and "bad_row" in codes
+    def test_a_quote_that_swallows_rows_is_pointed_at(self, tmp_path: Path) -> None:
+        bad = ['a.png,"5 inch?,A', "b.png,What?,B", 'c.png,7"']
+        assert self.convert(tmp_path, *bad, "d.png,Last?,D") == [("0000003", "wrong_cells")]
+        (reject,) = read_lines(tmp_path / "out/rejects.jsonl")
+        assert reject["message"] == (
+            "the row has 2 cells, and the header 3; it runs to line 5: is a quote in it not closed?"
+        )
 
 
 class TestUsage:
@@ -243,7 +281,17 @@ class TestUsage:
             ({"prompt": "What is {thing}?"}, "--prompt: t.csv has no column 'thing'; it has 'image', 'ask', 'ask'"),
             ({"prompt": "What is {}?"}, "--prompt: t.csv has no column ''"),
             ({"question": "ask"}, "--question: t.csv has 2 columns 'ask': rename all but one"),
-            ({"prompt": "What?", "answer": "a"}, "--answer: t.csv has no column 'a'"),
+            ({"prompt": "What?", "answer": "a"}, "--answer: t.csv has no column 'a', which only a test split may lack"),
+            (
+                {"prompt": "What?"},
+                "--answer: t.csv has no column 'answer', which only a test split may lack; it has 'image', 'ask'",
+            ),
+            ({"prompt": "What?", "answers": "a"}, "--answers: t.csv has no column 'a'"),
+            (
+                {"prompt": "What?", "answer": "ASK"},
+                "--answer: t.csv has no column 'ASK', which only a test split may "
+                "lack; did you mean 'ask'? it has 'image'",
+            ),
             ({"prompt": "What?", "split_column": "set"}, "--split_column: t.csv has no column 'set'"),
             ({"prompt": "What?", "metadata": ["by"]}, "--metadata: t.csv has no column 'by'"),
             (
@@ -265,7 +313,7 @@ class TestUsage:
                 (b"", "cannot be read (it is empty): its first row should name the columns"),
                 (b"\n\n", "cannot be read (it is empty)"),
                 (b"\0", "cannot be read (it holds a NUL byte)"),
-                ("image,question\na.png,Äh?".encode("latin-1"), "is not UTF-8: save the table as UTF-8"),
+                (f"{HEADER}\na.png,Äh?,A".encode("latin-1"), "is not UTF-8: save the table as UTF-8"),
                 ("image,question\n".encode("utf-16"), "line 1 of "),
             )
         ):
@@ -276,6 +324,32 @@ class TestUsage:
         assert self.fails(tmp_path).startswith(f"no table found in {tmp_path}: expected .csv or .tsv files there")
         root = write_table(tmp_path / "raw/t.csv", HEADER, GOOD)
         assert self.fails(root, image_dir=tmp_path / "no").startswith(f"--image_dir {tmp_path / 'no'} is no folder")
+
+    @pytest.mark.parametrize(
+        ("rows", "says"),
+        [
+            (['a.png,"5 inch,A', GOOD, 'c.png,7" wide,C', GOOD], "line 3 of {} cannot be read (',' expected after"),
+            (['a.png,"What"?,"A', 'b.png,Invented?,B"', GOOD], "line 3 of {} cannot be read (',' expected after"),
+            ([GOOD, 'a.png,"What?,A', *[GOOD] * 3], "line 4 of {} cannot be read (unexpected end of data; it runs to "
+             "line 7), nor can"),
+            (['"', *["x" * 1000 + '","'] * 5000], "line 3 of {} cannot be read (it is longer than 4,194,304 bytes; "),
+            (['"' + "x" * (40 << 20)], "line 3 of {} cannot be read (it is longer than 4,194,304 bytes; it runs to "),
+        ],
+    )  # fmt: skip
+    def test_a_table_that_cannot_be_read_to_its_end(self, rows: list[str], says: str, tmp_path: Path) -> None:
+        root = write_table(tmp_path / "raw/t.csv", HEADER, GOOD, *rows)
+        error = self.fails(root)
+        assert error.startswith(f"the row on {says.format(root / 't.csv')}")
+        assert error.endswith("nor can what is behind it: close every quote, and double those within a cell")
+
+    def test_a_header_without_an_end(self, tmp_path: Path) -> None:
+        root = write_table(tmp_path / "raw/t.csv", 'image,"question,answer', GOOD)
+        assert self.fails(root).startswith(f"the row on line 1 of {root / 't.csv'} cannot be read (unexpected end of")
+
+    def test_what_parts_answers_needs_a_column_of_them(self, tmp_path: Path) -> None:
+        root = write_table(tmp_path / "raw/t.csv", HEADER, GOOD)
+        says = "--answers_delimiter has no meaning for this source, for --answers names no column: leave it out"
+        assert self.fails(root, answers_delimiter=";") == says
 
     def test_a_column_of_splits_that_is_none(self, tmp_path: Path) -> None:
         root = write_table(tmp_path / "raw/t.csv", f"{HEADER},id", *(f"{GOOD},n{n}" for n in range(30)))

@@ -117,6 +117,18 @@ class TestForms:
             "conversations": [{"user": "Who?", "assistant": "Me."}],
         }
 
+    def test_white_space_within_base64_and_base64_alone(self, tmp_path: Path) -> None:
+        data = picture(9, size=(64, 64))
+        text = base64.encodebytes(data).decode()
+        assert len(text) > 300
+        held = [f"data:image/png;base64,{text}", text, text.replace("\n", "")]
+        records, refused = convert_rows("llava", tmp_path, [chat("<image>Who?", image=image) for image in held])
+        assert not refused
+        stored = [path.read_bytes() for path in tmp_path.glob("out/images/*/*/*")]
+        assert stored == [data] * 3
+        assert all("metadata" not in record for record in records)
+        assert len({record["group"] for record in records}) == 1
+
     def test_images_inside_the_row(self, tmp_path: Path) -> None:
         data = picture(9)
         text = base64.b64encode(data).decode()
@@ -174,6 +186,12 @@ class TestFaults:
             (chat("<video>Hi."), "not_images"),
             (chat("Hi.", "<audio>"), "not_images"),
             (chat("Hi.", videos=["a.mp4"]), "not_images"),
+            (chat("Hi.", "Hm.", tools='[{"name": "f"}]'), "tools"),
+            (
+                {"conversations": [*chat("a")["conversations"], {"from": "gpt", "value": "b", "loss": 0}]},
+                "masked_answer",
+            ),
+            (chat("Hi.", chosen={"from": "gpt", "value": "a"}, rejected={"from": "gpt", "value": "b"}), "preference"),
             (chat("Hi.", audio="a.wav"), "not_images"),
             (chat("<image>Hi.", image="a.png", images=["b.png"]), "bad_image"),
             (chat("<image>Hi.", image=5), "bad_image"),
@@ -189,15 +207,14 @@ class TestFaults:
             (chat("<image>Hi.", image="C:\\a.png"), "unsafe_path"),
             (chat("<image>Hi.", image="."), "unsafe_path"),
             (chat("<image>Hi.", image="gone.png"), "missing_image"),
-            (chat("<image>Hi.", image="n" * 5000), "unreadable"),
-            (chat("<image>Hi.", image="n/" * 5000 + "n"), "unreadable"),
+            (chat("<image>Hi.", image="n" * 5000 + ".png"), "unreadable"),
+            (chat("<image>Hi.", image="n/" * 5000 + "n.png"), "unreadable"),
             (chat("<image>Hi.", image="folder.png"), "not_an_image"),
             (chat("<image>Hi.", image="text.png"), "not_an_image"),
             (chat("<image>Hi.", image="empty.png"), "empty_image"),
             (chat("<image>Hi.", image="cut.png"), "truncated"),
             (chat("<image>Hi.", image="data:image/png,abc"), "bad_base64"),
             (chat("<image>Hi.", image="data:image/png;base64,a"), "bad_base64"),
-            (chat("<image>Hi.", image="data:image/png;base64,YW\nJj"), "bad_base64"),
             (chat("<image>Hi.", image="data:image/png;base64,é"), "bad_base64"),
             (chat("<image>Hi.", image="data:image/png;base64,YWJj"), "not_an_image"),
             (chat("\ud800"), "not_unicode"),
@@ -213,6 +230,27 @@ class TestFaults:
         for name, data in {"text.png": b"hello", "empty.png": b"", "cut.png": picture(1)[:-20]}.items():
             (raw / name).write_bytes(data)
         assert codes("llava", tmp_path, [row]) == [code]
+
+    def test_links_out_of_the_folder_are_followed_if_asked(self, tmp_path: Path) -> None:
+        write_pictures(tmp_path / "data/coco")
+        (tmp_path / "raw").mkdir()
+        (tmp_path / "raw/coco").symlink_to(tmp_path / "data/coco")
+        rows = [chat("<image>Who?", image="coco/a.png"), chat("<image>Who?", image="../data/coco/a.png")]
+        assert codes("llava", tmp_path, rows) == ["unsafe_path", "unsafe_path"]
+        assert "--follow_links" in (tmp_path / "out/rejects.jsonl").read_text(encoding="utf-8")
+        shutil.rmtree(tmp_path / "out")
+        (record,), refused = convert_rows("llava", tmp_path, rows, follow_links=True)
+        assert record["group"] == "coco/a.png"
+        assert refused == {"train.json:2": "unsafe_path"}
+
+    def test_a_path_of_windows_is_told_the_way_out(self, tmp_path: Path) -> None:
+        assert codes("llava", tmp_path, [chat("<image>Hi.", image="coco\\a.png")]) == ["unsafe_path"]
+        assert "holds a backslash: write it with '/'" in (tmp_path / "out/rejects.jsonl").read_text(encoding="utf-8")
+
+    def test_a_path_is_quoted_in_part(self, tmp_path: Path) -> None:
+        assert codes("llava", tmp_path, [chat("<image>Hi.", image="n/" * 1000 + "gone.png")]) == ["missing_image"]
+        (reject,) = read_lines(tmp_path / "out/rejects.jsonl")
+        assert len(reject["message"]) < 350
 
     def test_texts_too_long_for_a_record(self, tmp_path: Path) -> None:
         assert codes("llava", tmp_path, [chat("x" * (17 << 20))]) == ["too_large"]
@@ -235,6 +273,14 @@ class TestFaults:
 
 
 class TestFiles:
+    def test_suffixes_in_capitals_and_files_that_are_no_rows(self, tmp_path: Path) -> None:
+        write_json_lines(tmp_path / "raw/UP.JSON", [chat("Who?")])
+        for name in ("dataset_info.json", "sub/package.json"):
+            (tmp_path / "raw" / name).parent.mkdir(exist_ok=True)
+            (tmp_path / "raw" / name).write_text('{"train": {}}')
+        convert_folder("llava", tmp_path / "raw", tmp_path / "out")
+        assert len(read_lines(tmp_path / "out/llava_train.jsonl")) == 1 and not rejects(tmp_path / "out")
+
     def test_splits_names_and_order(self, tmp_path: Path) -> None:
         raw = tmp_path / "raw"
         for file in ("sub/train.jsonl", "my_dev.jsonl", "test.jsonl", "rest.jsonl", "rest.json"):

@@ -9,7 +9,9 @@ from zlib import crc32
 import pyarrow
 import pytest
 from pyarrow import parquet
+from xxhash import xxh3_128_hexdigest
 
+from phi3v_data.errors import UsageError
 from tests.converters.chats import codes, convert_rows, write_pictures
 from tests.converters.converting import convert_folder, rejects
 from tests.converters.made_sources import picture
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 IMAGE = {"type": "image"}
 BASE64 = base64.b64encode(picture(0)).decode()  # a.png
+RED = f"bytes-{xxh3_128_hexdigest(picture(crc32(b'red')))}"
 DATA_URL = f"data:image/png;base64,{BASE64}"
 
 
@@ -143,11 +146,42 @@ class TestForms:
         assert record["conversations"] == [{"user": "Who?", "assistant": "Me."}]
         assert record["metadata"] == {"tools": "[]"}
 
+    def test_a_developer_gives_the_system_prompt_and_weights_of_one_are_no_matter(self, tmp_path: Path) -> None:
+        said = [
+            {"role": "user", "content": "Who?"},
+            {"role": "assistant", "content": "Me.", "weight": 1, "tool_calls": []},
+        ]
+        row = {"messages": [{"role": "developer", "content": "Be kind."}, *said]}
+        (record,), _ = convert_rows("messages", tmp_path, [row])
+        assert record["system"] == "Be kind."
+        assert record["conversations"] == [{"user": "Who?", "assistant": "Me."}]
+
+    @pytest.mark.parametrize("key", ["text", "messages"])
+    def test_prompt_and_completion(self, tmp_path: Path, key: str) -> None:
+        question, answer = chat("Who?", "Me.")["messages"]
+        both: tuple[Any, Any] = ("Who?", "Me.") if key == "text" else ([question], [answer])
+        (record,), _ = convert_rows(
+            "messages", tmp_path, [{"prompt": both[0], "completion": both[1], "images": ["a.png"], "n": 1}]
+        )
+        (turn,) = record["conversations"]
+        assert (turn["user"], turn["assistant"], len(turn["images"])) == ("Who?", "Me.", 1)
+        assert record["metadata"] == {"n": 1, "images": ["a.png"]}
+
 
 @pytest.mark.parametrize(
     ("row", "code"),
     [
         ({"prompt": "Hi."}, "no_conversation"),
+        ({"prompt": "Hi.", "completion": [{"role": "assistant", "content": "Hm."}]}, "no_conversation"),
+        ({"prompt": "Hi.", "chosen": "a", "rejected": "b"}, "preference"),
+        (chat("Hi.", rejected=[{"role": "assistant", "content": "b"}]), "preference"),
+        (chat("Hi.", "Hm.", tools=[{"type": "function"}]), "tools"),
+        (chat("Hi.", "Hm.", functions='[{"name": "f"}]'), "tools"),
+        ({"messages": [*chat("a")["messages"], {"role": "assistant", "content": "", "tool_calls": [{}]}]}, "tools"),
+        ({"messages": [*chat("a")["messages"], {"role": "assistant", "function_call": {"name": "f"}}]}, "tools"),
+        ({"messages": [*chat("a")["messages"], {"role": "assistant", "content": "b", "weight": 0}]}, "masked_answer"),
+        ({"messages": [*chat("a")["messages"], {"role": "assistant", "content": "b", "loss": False}]}, "masked_answer"),
+        ({"messages": [*chat("a")["messages"], {"role": "assistant", "content": "b", "loss": 0.0}]}, "masked_answer"),
         ({"messages": {}}, "no_conversation"),
         ({"messages": []}, "no_conversation"),
         ({"messages": [1]}, "bad_message"),
@@ -238,9 +272,11 @@ class TestParquet:
         manifest = convert_folder("messages", tmp_path / "raw", tmp_path / "out")
         assert {file.split: file.records for file in manifest.files} == {"train": 3, "val": 1}
         train = read_lines(tmp_path / "out/messages_train.jsonl")
+        assert [row.get("group") for row in train] == [RED, None, RED]
         assert train[2] == {
             "id": "train-0000000002",
             "source": "messages",
+            "group": RED,
             "conversations": [
                 {
                     "images": ["train/train-00000/000000002.0.png", "train/train-00000/000000002.1.png"],
@@ -267,3 +303,30 @@ class TestParquet:
         self.write(tmp_path / "raw/train.parquet", good, absent, linked)
         convert_folder("messages", tmp_path / "raw", tmp_path / "out")
         assert [code for _, _, code in rejects(tmp_path / "out")] == ["tag_without_image", "unsafe_path"]
+
+    def test_rows_that_begin_with_one_image_share_a_split(self, tmp_path: Path) -> None:
+        rows = [self.row(number, f"colour {number % 20}") for number in range(60)]
+        write_pictures(tmp_path / "raw")
+        for row in rows[::20]:
+            row["images"] = [{"bytes": None, "path": "a.png"}]
+        self.write(tmp_path / "raw/rows.parquet", *rows)
+        convert_folder("messages", tmp_path / "raw", tmp_path / "out", val_fraction=0.4)
+        groups = {
+            split: [record["group"] for record in read_lines(tmp_path / f"out/messages_{split}.jsonl")]
+            for split in ("train", "val")
+        }
+        assert not set(groups["train"]) & set(groups["val"]) and min(map(len, groups.values())) >= 3
+        assert sorted([*groups["train"], *groups["val"]]).count("a.png") == 3
+
+    def test_both_kinds_of_files_of_rows_are_refused(self, tmp_path: Path) -> None:
+        self.write(tmp_path / "raw/train.parquet", self.row(0))
+        (tmp_path / "raw/dataset_info.json").write_text("{}")
+        convert_folder("messages", tmp_path / "raw", tmp_path / "out")
+        (tmp_path / "raw/more.jsonl").write_text("")
+        with pytest.raises(UsageError, match=r"train\.parquet.*more\.jsonl.*--annotations"):
+            convert_folder("messages", tmp_path / "raw", tmp_path / "other")
+        with pytest.raises(UsageError, match=r"train\.parquet.*more\.jsonl.*--annotations"):
+            convert_folder(
+                "messages", tmp_path / "raw", tmp_path / "other", annotations=["train.parquet", "more.jsonl"]
+            )
+        convert_folder("messages", tmp_path / "raw", tmp_path / "other", annotations=["train.parquet"])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from phi3v_data.export.exporter import ExportFormat
 
 ASKED, SAID = "Was ist das?\n  Und das? 这是什么？", "  A disc.\n"
-LLAVA = [
+LLAVA: list[dict[str, Any]] = [
     {
         "id": "one",
         "image": "raw/1.png",
