@@ -70,6 +70,8 @@ def merge_request(datasets: dict[str, Path], out_dir: Path, name: str, **engine:
     """Return the request for several datasets in one; `datasets` has a label for each."""
     from phi3v_data.reshape.merge import Merge, MergeOptions
 
+    if not name or name.startswith(".") or "/" in name or name_fault(name):
+        raise UsageError(f"--name {name!r} cannot be what names of files begin with")
     options = MergeOptions(datasets=list(datasets.values()), labels=list(datasets))
     return _request(Merge, options, out_dir, name, **engine)
 

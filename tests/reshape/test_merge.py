@@ -137,3 +137,10 @@ class TestLabels:
     def test_what_cannot_be_a_label(self, cats: Path, dogs: Path, label: str) -> None:
         with pytest.raises(UsageError, match="cannot be a label: write LABEL="):
             labelled([f"{label}={cats}", str(dogs)])
+
+
+@pytest.mark.parametrize("name", ["", "../over", "a/b", ".hidden", "a\\b", "a\0b"])
+def test_a_name_leads_nowhere_else(cats: Path, dogs: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be what names of files begin with"):
+        merge_request({"c": cats, "d": dogs}, tmp_path / "out", name, output=None)
+    assert {path.name for path in tmp_path.iterdir()} == {"cats", "dogs"}
