@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from phi3v_data import __version__
-from phi3v_data.output_flags import OUTPUT_FLAGS
 from phi3v_data.program import BOTH_SPELLINGS, run_program
+from phi3v_data.run_flags import RUN_FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,20 +129,8 @@ def manifest(folder: Path, images: Any, images_dir: Path | None, max_findings: i
 
 def _reshape_flags(command: click.Command) -> click.Command:
     """Add the flags of the commands that make a dataset of datasets."""
-    command.params += [
-        click.Option(["--out_dir"], type=_FOLDER, required=True, help="Folder of the new dataset."),
-        *OUTPUT_FLAGS,
-        click.Option(["--workers"], type=click.IntRange(min=1), help="Worker processes  [default: one per core]"),
-        click.Option(
-            ["--max_rejects"],
-            type=click.IntRange(min=0),
-            default=0,
-            show_default=True,
-            help="Exit 0 with up to so many records that cannot be taken.",
-        ),
-        click.Option(["--overwrite"], is_flag=True, help="Replace the dataset in --out_dir and start anew."),
-        click.Option(["--format", "form"], type=click.Choice(["text", "json"]), default="text", show_default=True),
-    ]
+    out_dir = click.Option(["--out_dir"], type=_FOLDER, required=True, help="Folder of the new dataset.")
+    command.params += [out_dir, *RUN_FLAGS]
     return command
 
 

@@ -23,7 +23,7 @@ from phi3v_data.convert.registry import load_converter
 from phi3v_data.convert.sources import open_source
 from phi3v_data.errors import CannotRun
 from phi3v_data.layout import REJECTS
-from phi3v_data.output_flags import OUTPUT_FLAGS
+from phi3v_data.run_flags import RUN_FLAGS
 
 if TYPE_CHECKING:
     from phi3v_data.convert.converter import Converter, Options
@@ -45,7 +45,6 @@ def _engine_flags(default: HubFile | None, *, reads_file: bool) -> list[click.Op
         click.Option(["--out_dir"], type=click.Path(file_okay=False, path_type=Path), help="Folder of the dataset."),
         click.Option(["--source"], help=source),
         click.Option(["--limit"], type=click.IntRange(min=1), help="At most so many sources per split, the first."),
-        click.Option(["--workers"], type=click.IntRange(min=1), help="Worker processes  [default: one per core]"),
         click.Option(
             ["--timeout"],
             type=click.FloatRange(min=1),
@@ -53,17 +52,8 @@ def _engine_flags(default: HubFile | None, *, reads_file: bool) -> list[click.Op
             show_default=True,
             help="Seconds one source may take; a worker that hangs is ended and the source rejected.",
         ),
-        click.Option(
-            ["--max_rejects"],
-            type=click.IntRange(min=0),
-            default=0,
-            show_default=True,
-            help="Exit 0 with up to so many rejected sources.",
-        ),
-        *OUTPUT_FLAGS,
-        click.Option(["--overwrite"], is_flag=True, help="Replace the dataset in --out_dir and start anew."),
         click.Option(["--dry_run"], is_flag=True, help="Write nothing: print counts, estimates, the first record."),
-        click.Option(["--format", "form"], type=click.Choice(["text", "json"]), default="text", show_default=True),
+        *RUN_FLAGS,
     ]
 
 

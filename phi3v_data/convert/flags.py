@@ -64,7 +64,7 @@ def _shown_default(field: FieldInfo) -> str:
     if field.is_required():
         return "[required]"
     says_so = "default:" in (field.description or "").lower()
-    if says_so or field.default_factory or field.default in (None, False, "", []):
+    if says_so or field.default_factory or field.default is False or field.default in (None, "", []):
         return ""
     shown = str(field.default).replace("\n", "\\n")
     return f"[default: {shown}]"
@@ -104,7 +104,7 @@ def _literal(field: FieldInfo, value: Any) -> Any:
 
 
 def output_from(output: Format, shard_records: int | None, shard_mb: int | None) -> OutputInfo | None:
-    """Return what `OUTPUT_FLAGS` ask for; None for one JSONL file a split."""
+    """Return what the flags of a run ask for; None for one JSONL file a split."""
     if output == "jsonl" and shard_records is shard_mb is None:
         return None
     return OutputInfo(format=output, shard_records=shard_records, shard_mb=shard_mb)
