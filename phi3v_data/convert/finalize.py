@@ -10,8 +10,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from phi3v_data.convert.part_writers import RECORDS, SAMPLES
 from phi3v_data.convert.shards import Piece, make_shards, place_shards
-from phi3v_data.convert.writers import RECORDS, SAMPLES, Highlight, PartSummary
+from phi3v_data.convert.writers import Highlight, PartSummary
 from phi3v_data.errors import DataError
 from phi3v_data.formats.kinds import format_of
 from phi3v_data.formats.webdataset import TarFile

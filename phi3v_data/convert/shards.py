@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from phi3v_data.convert.writers import RECORDS, SAMPLES
+from phi3v_data.convert.part_writers import RECORDS, SAMPLES
 from phi3v_data.formats.images import named_images
 from phi3v_data.formats.kinds import SUFFIX_OF, open_writer
 from phi3v_data.formats.webdataset import TarFile

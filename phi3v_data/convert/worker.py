@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from phi3v_data.convert.faults import checked_examples
 from phi3v_data.convert.job import Claims, Job
+from phi3v_data.convert.part_writers import JsonlPartWriter, TarPartWriter
 from phi3v_data.convert.registry import PLUGIN_FAULTS, describe
-from phi3v_data.convert.writers import JsonlPartWriter, PartWriter, TarPartWriter
 from phi3v_data.errors import CannotRun, Phi3VError, SourceError, UsageError
 from phi3v_data.fs import explain_os_error, is_disk_full
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from phi3v_data.convert.plan import PlannedSource
+    from phi3v_data.convert.writers import PartWriter
 
 __all__ = ["CRASHES_ALLOWED", "Failed", "Message", "PartDone", "SourceStarted", "convert_parts", "main"]
 
