@@ -10,8 +10,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from phi3v_data.errors import CannotRun
+from phi3v_data.fs import sha256_of
 from phi3v_train.pretrained import weight_files
-from phi3v_train.soundness import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict
 
 from phi3v_data import __version__
-from phi3v_data.fs import write_atomic
+from phi3v_data.fs import sha256_of, write_atomic
 from phi3v_data.layout import MANIFEST
 from phi3v_train.classes import ClassScore
-from phi3v_train.soundness import file_sums, sha256_of
+from phi3v_train.soundness import file_sums
 
 if TYPE_CHECKING:
     from pathlib import Path

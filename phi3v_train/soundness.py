@@ -6,6 +6,7 @@ import hashlib
 import shlex
 from typing import TYPE_CHECKING
 
+from phi3v_data.fs import sha256_of
 from phi3v_data.layout import read_manifest
 from phi3v_data.validate import validate
 from phi3v_train.sources import BadData
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from phi3v_data.validate import Result
     from phi3v_train.sources import Source
 
-__all__ = ["check_sound", "file_sums", "fingerprint", "sha256_of"]
+__all__ = ["check_sound", "file_sums", "fingerprint"]
 
 _SHOWN = 3
 _EDITED = {"E602", "E603", "E604"}
@@ -68,16 +69,6 @@ def file_sums(source: Source) -> dict[str, str]:
     manifest = read_manifest(dataset.path) if dataset.path.is_dir() else None
     known = {entry.path: entry.sha256 for entry in manifest.files} if manifest else {}
     return {path.name: known.get(path.name) or sha256_of(path) for path in dataset.files(split)}
-
-
-def sha256_of(path: Path) -> str:
-    """Compute the SHA-256 of a file.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _describe_errors(path: Path, images_dir: Path | None, result: Result) -> str:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Literal
 from phi3v_data.convert import cache as _cache
 from phi3v_data.convert.members import Members, safe_parts
 from phi3v_data.errors import CannotRun
+from phi3v_data.fs import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,8 +85,8 @@ def _identity(archive: Path) -> str:
 
 
 def _sha256(archive: Path) -> str:
-    with _reading(archive), archive.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with _reading(archive):
+        return sha256_of(archive)
 
 
 @contextlib.contextmanager

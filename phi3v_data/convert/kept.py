@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from phi3v_schemas import Record
+
 __all__ = ["Kept"]
 
 
@@ -16,11 +18,11 @@ class Kept:
     """What a converter of datasets makes in place of an `Example`.
 
     Args:
-        data: The record's JSON, without a newline.
+        record: The record.
+        data: Its JSON, without a newline.
         images: Path and bytes of its images, each once, in the order in which it first names them.
-        label: Its class, where it is known.
     """
 
+    record: Record
     data: bytes
     images: Sequence[tuple[str, bytes]]
-    label: str | None = None

@@ -208,11 +208,7 @@ class PartWriter(ABC):
 
 
 def _keep(kept: Kept) -> Finished:
-    try:
-        record = Record.model_validate_json(kept.data)
-    except ValidationError as error:
-        raise _bad_record(error) from None
-    return Finished(record, kept.data, kept.images, kept.label, is_kept=True)
+    return Finished(kept.record, kept.data, kept.images, label=None, is_kept=True)
 
 
 def _bad_record(error: ValidationError) -> SourceError:

@@ -6,7 +6,6 @@ other columns are the record's fields, `metadata` as JSON text.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from bisect import bisect_right
 from contextlib import suppress
@@ -20,6 +19,7 @@ from phi3v_data.formats.images import HeldImages, named_images
 from phi3v_data.formats.record_file import BadShard, RecordFile, Sample
 from phi3v_data.formats.row_writer import IMAGES, TEXT, RowWriter, pyarrow, schema_of
 from phi3v_data.formats.shard_writer import ShardWriter
+from phi3v_data.fs import sha256_of
 from phi3v_data.lines import MAX_LINE
 
 if TYPE_CHECKING:
@@ -176,8 +176,7 @@ class ParquetWriter(ShardWriter):
         """End the file, make it durable, and return its SHA-256."""
         self._rows.close()
         self.size = self.path.stat().st_size
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(self.path)
 
     def abandon(self) -> None:
         """Close the unfinished file."""

@@ -10,6 +10,7 @@ from xxhash import xxh3_64_intdigest
 
 from phi3v_data.formats.kinds import open_record_file
 from phi3v_data.formats.record_file import decode_record
+from phi3v_data.fs import sha256_of
 from phi3v_data.image_folder import ImageFolder
 from phi3v_data.layout import SUFFIXES
 from phi3v_data.lines import MAX_LINE, read_lines
@@ -79,9 +80,7 @@ def _measure_shard(path: Path, images: Path | None, on_record: Callable[[Record]
         for image in dict.fromkeys(record.image_paths()):
             count += 1
             image_bytes += len(sample.images.read(image)) if images else 0
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Measured(records, count, image_bytes if images else None, path.stat().st_size, digest)
+    return Measured(records, count, image_bytes if images else None, path.stat().st_size, sha256_of(path))
 
 
 class _ImageTally:

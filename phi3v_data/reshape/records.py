@@ -20,6 +20,7 @@ from phi3v_data.formats.images import named_images
 from phi3v_data.formats.jsonl import JsonlFile
 from phi3v_data.formats.kinds import open_record_file
 from phi3v_data.formats.record_file import BadShard
+from phi3v_data.fs import sha256_of
 from phi3v_data.image_folder import UnsafePath
 from phi3v_data.layout import MANIFEST, read_manifest
 from phi3v_data.media.checks import BadImage, check_exists
@@ -126,7 +127,7 @@ class Reshard(Converter[OptionsT]):
             raise SourceError("invalid_record", f"{pointer}{problems[0].message}")
         paths = list(dict.fromkeys(record.image_paths()))
         data, names = self.edit(number, record, sample.data)
-        return Kept(data, [(new, _read(sample, path)) for path, new in zip(paths, names, strict=True)])
+        return Kept(record, data, [(new, _read(sample, path)) for path, new in zip(paths, names, strict=True)])
 
     def edit(self, number: int, record: Record, data: bytes) -> tuple[bytes, Sequence[str]]:
         """Return a record of one of the datasets as it is to be, and the new paths of the images it names."""
@@ -159,11 +160,11 @@ def origin(dataset: Dataset) -> dict[str, Any]:
     if manifest is None:
         digest = hashlib.sha256()
         for file in (file for split in dataset.splits for file in dataset.files(split)):
-            digest.update(_sha256(file).encode())
+            digest.update(sha256_of(file).encode())
         return {"sha256": digest.hexdigest()}
     _refuse_changed(dataset, manifest)
     return {
-        "sha256": _sha256(dataset.path / MANIFEST),
+        "sha256": sha256_of(dataset.path / MANIFEST),
         "converter": manifest.converter.model_dump(mode="json", exclude_none=True),
         "source": manifest.source.model_dump(mode="json", exclude_none=True),
     }
@@ -174,13 +175,8 @@ def _refuse_changed(dataset: Dataset, manifest: Manifest) -> None:
     for entry in manifest.files:
         path = dataset.path / entry.path
         same_size = path.stat().st_size == entry.bytes
-        if not same_size or (path.suffix == JsonlFile.suffix and _sha256(path) != entry.sha256):
+        if not same_size or (path.suffix == JsonlFile.suffix and sha256_of(path) != entry.sha256):
             raise DataError(
                 f"{path} is not as {MANIFEST} says: restore it, or accept the change with "
                 f"phi3v-data manifest {shlex.quote(str(dataset.path))}"
             )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

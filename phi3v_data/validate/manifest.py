@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from phi3v_data.formats.kinds import format_of, open_record_file
 from phi3v_data.formats.record_file import BadShard
+from phi3v_data.fs import sha256_of
 from phi3v_data.image_folder import ImageFolder
 from phi3v_data.layout import (
     MANIFEST,
@@ -194,8 +195,7 @@ def _measure(path: Path) -> FileFacts:
         with suppress(BadShard):  # then its sum differs too
             for _ in open_record_file(path, ImageFolder(path.parent)).iter_keys():
                 records += 1
-        with path.open("rb") as file:
-            return FileFacts(records, hashlib.file_digest(file, "sha256").hexdigest())
+        return FileFacts(records, sha256_of(path))
     digest = hashlib.sha256()
     with path.open("rb") as file:
         records = sum(not line.is_blank for line in read_lines(file, on_chunk=digest.update))
