@@ -64,10 +64,10 @@ def _validation_flags(images: str) -> Callable[[Callable[..., Any]], Callable[..
     flags = (
         click.option(
             "--images",
-            type=click.Choice(["none", "exists", "header"]),
+            type=click.Choice(["none", "exists", "header", "decode"]),
             default=images,
             show_default=True,
-            help="How closely to look at images: not at all, that they exist, or at header and end.",
+            help="How closely to look at images: not at all, that they exist, at header and end, or at every pixel.",
         ),
         click.option("--images_dir", type=_FOLDER, help="The images folder  [default: images/ beside the JSONL]"),
         click.option(
@@ -77,7 +77,7 @@ def _validation_flags(images: str) -> Callable[[Callable[..., Any]], Callable[..
             show_default=True,
             help="Findings kept; all are counted. 0 keeps all.",
         ),
-        click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True),
+        click.option("--workers", type=click.IntRange(min=1), help="Worker processes  [default: one per core]"),
     )
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,24 +91,52 @@ def _validation_flags(images: str) -> Callable[[Callable[..., Any]], Callable[..
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @_validation_flags(images="header")
+@click.option("--select", multiple=True, metavar="CODES", help="Rules wanted, such as E4,W5  [default: all]")
+@click.option("--ignore", multiple=True, metavar="CODES", help="Rules not wanted, such as W4 or blank-line.")
+@click.option("--tokenizer", type=_PATH, metavar="DIR", help="The checkpoint's folder: counts the tokens of text too.")
+@click.option(
+    "--max_length", type=click.IntRange(min=1), default=131_072, show_default=True, help="Most tokens of a record."
+)
+@click.option(
+    "--num_crops",
+    type=click.IntRange(1, 64),
+    default=16,
+    show_default=True,
+    help="Most crops of an image in training; as phi3v-train's.",
+)
+@click.option(
+    "--allow_leaks",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Lists images, groups and ids, one a line, that may be in several splits.",
+)
 @click.option("--strict", is_flag=True, help="Exit 1 for warnings too.")
-def validate(
-    paths: tuple[str, ...], images: Any, images_dir: Path | None, strict: bool, max_findings: int, form: str
-) -> NoReturn:
-    """Find what would ruin a run: PATH is a dataset folder, a JSONL file, a glob, or - for stdin."""
+@click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
+def validate(paths: tuple[str, ...], strict: bool, form: str, **options: Any) -> NoReturn:
+    """Find what would ruin a run: PATH is a dataset folder, a file of records, a glob, or - for stdin.
+
+    docs/findings.md lists every rule; phi3v-data explain CODE says more of one.
+    """
+    from phi3v_data.validate.github import render_github
     from phi3v_data.validate.output import render_json, render_text
+    from phi3v_data.validate.progress import show_progress
     from phi3v_data.validate.result import exit_code
     from phi3v_data.validate.runner import validate as run
 
-    result = run(paths, images=images, images_dir=images_dir, max_findings=max_findings)
-    (render_json if form == "json" else render_text)(result)
+    with show_progress() as on_progress:
+        result = run(paths, on_progress=on_progress, **options)
+    if form == "text":
+        render_text(result, all=options["max_findings"] == 0)
+    else:
+        {"json": render_json, "github": render_github}[form](result)
     raise SystemExit(exit_code(result, strict=strict))
 
 
 @cli.command()
 @click.argument("folder", type=_FOLDER, metavar="DIR")
 @_validation_flags(images="exists")
-def manifest(folder: Path, images: Any, images_dir: Path | None, max_findings: int, form: str) -> None:
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def manifest(folder: Path, form: str, **options: Any) -> None:
     """Write manifest.json anew: DIR is a dataset edited by hand, or any folder of JSONL files.
 
     Everything is validated first; as long as there are errors, nothing is written.
@@ -117,7 +145,7 @@ def manifest(folder: Path, images: Any, images_dir: Path | None, max_findings: i
     from phi3v_data.manifest.renew import renew_manifest
     from phi3v_data.validate import output as findings
 
-    done = renew_manifest(folder, images=images, images_dir=images_dir, max_findings=max_findings)
+    done = renew_manifest(folder, **options)
     if done.manifest is None:
         (findings.render_json if form == "json" else findings.render_text)(done.result)
         click.echo(f"No manifest was written into {folder}: mend what was found first.", err=True)
@@ -219,7 +247,7 @@ def export_dataset(
 @cli.command()
 @click.argument("code")
 def explain(code: str) -> None:
-    """Explain a finding's CODE, such as E401, with a bad and a good example."""
+    """Explain a finding by its CODE or its name, such as E401 or image-missing, with a bad and a good example."""
     from phi3v_data.validate.explain import explain as text
 
     click.echo(text(code))

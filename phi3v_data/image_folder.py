@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ImageFolder", "LeadsOut", "UnsafePath", "are_plain", "path_fault"]
 
 _CACHED_PARENTS = 4096
+_is_plain_name = re.compile("[0-9A-Za-z_][0-9A-Za-z_.-]{0,99}").fullmatch
 _PLAIN_BYTES = bytes(byte for byte in range(0x20, 0x7F) if byte not in b":\\")
 
 
@@ -77,19 +79,25 @@ class ImageFolder:
         Raises:
             UnsafePath: The path is absolute, leaves the folder, or is otherwise refused.
         """
-        if (fault := path_fault(relative)) is not None:
-            raise UnsafePath(relative, fault)
-        parent, _, name = relative.rpartition("/")
-        real_parent = self._real_parents.get(parent) or self._remember(parent)
-        full = f"{real_parent}/{name}"
-        if self._follow_links:
-            return full
-        if os.path.islink(full):  # noqa: PTH114 -- this runs for every image
+        full = self.locate_name(relative)
+        if not self._follow_links and os.path.islink(full):  # noqa: PTH114 -- this runs for every image
             full = os.path.realpath(full)
-            real_parent = os.path.dirname(full)  # noqa: PTH120
-        if real_parent != self._real_root and not real_parent.startswith(self._real_root.rstrip("/") + "/"):
-            raise LeadsOut(relative)
+            self._check_inside(os.path.dirname(full), relative)  # noqa: PTH120
         return full
+
+    def locate_name(self, relative: str) -> str:
+        """Return `locate` for whoever opens the file only if it is no link: it has not been looked whether it is one.
+
+        Raises:
+            UnsafePath: As `locate`.
+        """
+        parent, _, name = relative.rpartition("/")
+        real_parent = self._real_parents.get(parent)
+        if real_parent is None or _is_plain_name(name) is None or relative.startswith("/"):
+            if (fault := path_fault(relative)) is not None:
+                raise UnsafePath(relative, fault)
+            real_parent = self._find_parent(parent, relative)
+        return f"{real_parent}/{name}"
 
     def open(self, relative: str) -> Image.Image:
         """Open an image; its pixels are read when they are first used, and the caller closes it.
@@ -137,9 +145,17 @@ class ImageFolder:
         """Return `locate` as a Path."""
         return Path(self.locate(relative))
 
-    def _remember(self, parent: str) -> str:
+    def _find_parent(self, parent: str, relative: str) -> str:
+        if parent in self._real_parents:
+            return self._real_parents[parent]
+        real = os.path.realpath(f"{self._real_root}/{parent}" if parent else self._real_root)
+        if not self._follow_links:
+            self._check_inside(real, relative)
         if len(self._real_parents) >= _CACHED_PARENTS:
             self._real_parents.clear()
-        real = os.path.realpath(f"{self._real_root}/{parent}" if parent else self._real_root)
         self._real_parents[parent] = real
         return real
+
+    def _check_inside(self, real_parent: str, relative: str) -> None:
+        if real_parent != self._real_root and not real_parent.startswith(self._real_root.rstrip("/") + "/"):
+            raise LeadsOut(relative)

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import BinaryIO
 
-__all__ = ["MAX_LINE", "Line", "read_lines"]
+__all__ = ["MAX_LINE", "Block", "Line", "Readable", "TooLong", "read_blocks", "read_lines"]
 
 MAX_LINE = 32 * 1024 * 1024
 """Longest line in bytes that is held in memory; a record is text, and real ones are a few kilobytes."""
 
-_CHUNK = 1 << 16  # small enough that its lines are still in the cache when they are decoded
+_CHUNK = 1 << 17  # small enough that its lines are still in the cache when they are decoded
+
+
+class Readable(Protocol):
+    """What bytes can be read from, piece by piece."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to so many bytes, and none at the end."""
+        ...
+
+
+class TooLong(NamedTuple):
+    """Stands for a line over the limit, which was not kept."""
+
+    size: int
+    """Its bytes, without the newline."""
+
+
+class Block(NamedTuple):
+    """Some lines that follow each other."""
+
+    data: bytes
+    """Them all, as they are in the file; empty where they are not kept."""
+    lines: list[bytes | TooLong]
+    """Each without its newline."""
 
 
 class Line(NamedTuple):
@@ -33,55 +56,76 @@ class Line(NamedTuple):
 
 
 def read_lines(
-    file: BinaryIO, *, limit: int = MAX_LINE, on_chunk: Callable[[bytes], object] | None = None
+    file: Readable, *, limit: int = MAX_LINE, on_chunk: Callable[[bytes], object] | None = None
 ) -> Iterator[Line]:
     r"""Iterate over the lines of a binary file, from where it stands.
 
     Args:
         file: Open for reading in binary; it need not be seekable.
         limit: Longest line in bytes that is kept; a longer one comes with data None and is never held.
-        on_chunk: Called with each block as it was read, for checksums and progress.
+        on_chunk: Called with each piece as it was read, for checksums and progress.
 
     Yields:
         Every line in order. A last line without a newline counts; nothing after the last newline is no line.
     """
     number = offset = 0
-    begun = _Begun(limit)
-    while chunk := file.read(_CHUNK):
-        if on_chunk is not None:
-            on_chunk(chunk)
-        pieces = chunk.split(b"\n")
-        begun.add(pieces[0])
-        if len(pieces) == 1:
-            continue
-        number += 1
-        yield Line(number, offset, begun.data())
-        offset += begun.size + 1
-        for data in pieces[1:-1]:
+    for block in read_blocks(file, limit=limit, on_chunk=on_chunk):
+        for line in block.lines:
             number += 1
-            length = len(data)
-            yield Line(number, offset, data if length <= limit else None)
-            offset += length + 1
-        begun = _Begun(limit)
-        begun.add(pieces[-1])
-    if begun.size:
-        yield Line(number + 1, offset, begun.data())
+            if isinstance(line, TooLong):
+                yield Line(number, offset, None)
+                offset += line.size + 1
+            else:
+                yield Line(number, offset, line)
+                offset += len(line) + 1
 
 
-class _Begun:
-    """A line whose end has not been read yet; over the limit only its size is kept."""
+def read_blocks(
+    file: Readable, *, limit: int = MAX_LINE, on_chunk: Callable[[bytes], object] | None = None
+) -> Iterator[Block]:
+    """Iterate over the lines of a binary file in blocks of some hundred kilobytes, or of one longer line.
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.size = 0
-        self.parts: list[bytes] = []
-
-    def add(self, part: bytes) -> None:
-        self.size += len(part)
-        if self.size <= self.limit:
-            self.parts.append(part)
+    Args:
+        file: As `read_lines`.
+        limit: As `read_lines`.
+        on_chunk: As `read_lines`.
+    """
+    begun, size = bytearray(), 0  # a line whose end has not been read yet; over the limit only its size is kept
+    while data := file.read(_CHUNK):
+        if on_chunk is not None:
+            on_chunk(data)
+        end = data.rfind(b"\n") + 1
+        if end and size > min(_CHUNK, limit):  # it becomes a block by itself
+            first = data.find(b"\n")
+            yield _single(begun, size, data[:first], limit)
+            begun.clear()
+            data, end = data[first + 1 :], end - first - 1
+            size = 0
+        if end:
+            yield _several(bytes(begun) + data[:end], limit)
+            begun.clear()
+            size = 0
+        size += len(data) - end
+        if size <= limit:
+            begun += data[end:]
         else:
-            self.parts.clear()
+            begun.clear()
+    if size:
+        yield _single(begun, size, b"", limit)
 
-    def data(self) -> bytes | None:
-        return b"".join(self.parts) if self.size <= self.limit else None
+
+def _single(begun: bytearray, size: int, rest: bytes, limit: int) -> Block:
+    size += len(rest)
+    if size > limit:
+        return Block(b"", [TooLong(size)])
+    begun += rest
+    line = bytes(begun)
+    return Block(line, [line])
+
+
+def _several(data: bytes, limit: int) -> Block:
+    lines: list[bytes | TooLong] = list(data.split(b"\n"))
+    lines.pop()  # nothing stands behind the last newline
+    if len(data) > limit:
+        lines = [line if len(line) <= limit else TooLong(len(line)) for line in lines]
+    return Block(data, lines)

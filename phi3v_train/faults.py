@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from phi3v_data.image_folder import ImageFolder, UnsafePath
 from phi3v_data.media.checks import BadImage
 from phi3v_data.reader import BadRecord
+from phi3v_data.validate.image_rules import FolderMissing
 from phi3v_data.validate.images import ImageChecker
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ def describe_fault(dataset: Dataset, split: Split, position: int, error: Excepti
     if isinstance(error, UnsafePath | BadImage):
         checker = ImageChecker(dataset.images.root, "header")
         record, images = split.load(position)
-        problems = checker.check(record) if isinstance(images, ImageFolder) else checker.check_held(record, images)
-        if problem := next(iter(problems), None) or checker.folder_problem():
+        problems = checker.check(record, None if isinstance(images, ImageFolder) else images)
+        if checker.needs_folder:
+            problems.append(FolderMissing.problem(folder=dataset.images.root))
+        if problem := next((problem for problem in problems if problem.rule.severity == "error"), None):
             return f"{where}: {problem.message} ({problem.rule.code})"
     if isinstance(error, OSError) and error.strerror:
         return f"{where}: {error.filename or dataset.path} cannot be read: {error.strerror}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from dataclasses import asdict
 from fnmatch import fnmatchcase
@@ -23,6 +22,7 @@ from phi3v_data.convert.registry import load_converter
 from phi3v_data.convert.sources import open_source
 from phi3v_data.errors import CannotRun
 from phi3v_data.layout import REJECTS
+from phi3v_data.processes import available_cores
 from phi3v_data.run_flags import RUN_FLAGS
 
 if TYPE_CHECKING:
@@ -112,14 +112,14 @@ def _run(
         on_listed=ListingStatus(),
     )
     if out_dir is None or dry_run:
-        _dry_run(request, LocalExecutor(workers or _cores(), timeout), form)
+        _dry_run(request, LocalExecutor(workers or available_cores(), timeout), form)
     else:
         carry_out(request, workers=workers, timeout=timeout, max_rejects=max_rejects, form=form)
 
 
 def carry_out(request: Request, *, workers: int | None, timeout: float | None, max_rejects: int, form: str) -> None:
     """Run a conversion and tell what came of it; exits 1 when too much was rejected."""
-    outcome = _convert(request, LocalExecutor(workers or _cores(), timeout))
+    outcome = _convert(request, LocalExecutor(workers or available_cores(), timeout))
     _report(outcome, request.out_dir, max_rejects, form)
     if outcome.manifest.rejects > max_rejects:
         raise SystemExit(1)
@@ -134,11 +134,6 @@ def _take_file(converter: type[Converter[Any]], source: str | None, options: Opt
         raise click.UsageError(f"--source names a file, and so does --{option}: give --source the folder")
     given = options.model_dump(exclude_unset=True)
     return str(path.parent), type(options).model_validate({**given, option: [path.name]})
-
-
-def _cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _dry_run(request: Request, executor: LocalExecutor, form: str) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from phi3v_data.convert.worker import Failed, SourceStarted
 from phi3v_data.errors import CannotRun
+from phi3v_data.processes import start_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,9 +25,6 @@ __all__ = ["Executor", "LocalExecutor"]
 
 _IDLE_DEATHS_ALLOWED = 3
 _GRACE = 5.0  # seconds a worker has to end by itself
-_MAIN = (  # Ctrl-C reaches the whole group, and must not end a worker while it still imports
-    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from phi3v_data.convert.worker import main; main()"
-)
 
 
 class Executor(Protocol):
@@ -91,15 +86,7 @@ class LocalExecutor:
             worker.connection.close()
 
     def _start(self, folder: JobFolder, parts: Sequence[int]) -> None:
-        ours, theirs = multiprocessing.Pipe()
-        with theirs:  # the child keeps its own copy: so the pipe ends with it
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _MAIN, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=2,  # what a converter prints is no part of our results
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            )
+        process, ours = start_process("phi3v_data.convert.worker")
         self._workers.append(_Worker(process, ours))
         with suppress(ConnectionError):  # it died at once; its end of the pipe says so
             ours.send((folder.out_dir, list(parts)))

@@ -39,7 +39,12 @@ class Renewal:
 
 
 def renew_manifest(
-    folder: Path, *, images: ImageLevel = "exists", images_dir: Path | None = None, max_findings: int = 1000
+    folder: Path,
+    *,
+    images: ImageLevel = "exists",
+    images_dir: Path | None = None,
+    max_findings: int = 1000,
+    workers: int | None = 1,
 ) -> Renewal:
     """Validate a folder's JSONL files and, where they have no errors, write the manifest that fits them.
 
@@ -52,6 +57,7 @@ def renew_manifest(
             was changed.
         images_dir: The images folder; by default `images` beside the JSONL files.
         max_findings: How many findings are kept, as in `validate`.
+        workers: Processes, as in `validate`.
 
     Raises:
         CannotRun: There is no such folder, no JSONL file in it, another run is at work there or was stopped before its
@@ -62,7 +68,7 @@ def renew_manifest(
         raise CannotRun(f"there is no folder {folder}: give that of a dataset")
     try:
         with hold_folder(folder, without_locks=True):
-            return _renew(folder, images, images_dir, max_findings)
+            return _renew(folder, images, images_dir, max_findings, workers)
     except FolderHeld:
         raise CannotRun(f"another run is writing into {folder}: wait for its end") from None
     except OSError as error:
@@ -73,12 +79,22 @@ def renew_manifest(
         raise
 
 
-def _renew(folder: Path, images: ImageLevel, images_dir: Path | None, max_findings: int) -> Renewal:
+def _renew(
+    folder: Path, images: ImageLevel, images_dir: Path | None, max_findings: int, workers: int | None
+) -> Renewal:
     if JobFolder(folder).path.exists():
         raise CannotRun(f"{folder} holds an unfinished conversion: finish it by running its command again")
     before = _read(folder)
     splits = find_splits(folder, before)
-    result = validate([folder], images=images, images_dir=images_dir, max_findings=max_findings, against_manifest=False)
+    result = validate(
+        [folder],
+        images=images,
+        images_dir=images_dir,
+        max_findings=max_findings,
+        workers=workers,
+        against_manifest=False,
+        ignore=["E5", "W5"],  # records that do not go together are no fault of the folder
+    )
     if result.errors:
         return Renewal(result, before, None)
     manifest = describe(folder, splits, before, None if images == "none" else images_dir or folder / IMAGES)

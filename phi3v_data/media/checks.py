@@ -12,8 +12,12 @@ import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image
+from PIL.ImageFile import ImageFile, StubImageFile
 
 from phi3v_data.errors import DataError
+from phi3v_data.media.ends import is_whole
+from phi3v_data.media.header_facts import MAX_BYTES, MAX_PIXELS
+from phi3v_data.media.impostors import format_by_magic, looks_like
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -29,19 +33,19 @@ __all__ = [
     "TooManyPixels",
     "TruncatedImage",
     "UnreadableImage",
+    "check_bytes",
     "check_exists",
     "check_image",
     "check_image_bytes",
+    "open_at_once",
+    "open_checked",
 ]
 
-MAX_PIXELS = 89_478_485
-"""Pillow's own limit, above which it warns of a decompression bomb: a quarter of a gigabyte of RGB."""
-
-_JPEG_END = b"\xff\xd9"
-_MOST_FILL = 4096  # bytes of FF before markers: no camera writes more than a few, a bomb may
-_JPEG_SCAN = 0xDA
-_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
-_BLOCK = 1 << 20
+_NO_PICTURES = {
+    "EPS": "a PostScript program, which would have to be run",
+    "MPEG": "a video (MPEG), not an image",
+}
+"""Formats that Pillow opens and either cannot decode or runs a program to do so."""
 
 
 class ImageHeader(NamedTuple):
@@ -129,7 +133,7 @@ def check_image(path: str, *, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     """
     size = check_exists(path)
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open_at_once(path) as file:
             return _check(path, file, size, max_pixels)
     except OSError as error:
         raise UnreadableImage(path, f"cannot be read: {error.strerror or error}") from None
@@ -142,113 +146,66 @@ def check_image_bytes(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -
     return _check(name, io.BytesIO(data), len(data), max_pixels)
 
 
+def open_checked(path: str, file: BinaryIO, size: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Open an image of so many bytes whose header and end are sound; `path` is what errors call it.
+
+    Raises:
+        BadImage: As `check_image`.
+    """
+    check_bytes(path, size)
+    image = _open_any(path, file, size)
+    if (fault := _NO_PICTURES.get(image.format or "")) is not None:
+        raise NotAnImage(path, f"is {fault}")
+    if image.format == "PNG" and not image.tile:
+        raise NotAnImage(path, "begins like a PNG file, but no pixels follow its header")
+    if isinstance(image, StubImageFile):
+        raise NotAnImage(path, f"is a {image.format} file, which Pillow recognises and cannot decode")
+    if image.width * image.height > max_pixels:
+        raise TooManyPixels(path, f"is {image.width}x{image.height} pixels, over the limit of {max_pixels:,}")
+    position = file.tell()
+    if not is_whole(file, image.format or "", size):
+        raise TruncatedImage(path, f"is cut short: its {image.format} end marker is missing")
+    file.seek(position)  # where Pillow left it
+    return image
+
+
+def check_bytes(path: str, size: int) -> None:
+    """Check that an image file has no more bytes than any image has.
+
+    Raises:
+        TooManyPixels: It has.
+    """
+    if size > MAX_BYTES:
+        raise TooManyPixels(path, f"has {size:,} bytes, over the limit of {MAX_BYTES:,}")
+
+
+def open_at_once(path: str) -> BinaryIO:
+    """Open a file for reading; should it have become a pipe, nobody is waited for."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
 def _check(path: str, file: BinaryIO, size: int, max_pixels: int) -> ImageHeader:
-    header = _read_header(path, file, size)
-    if header.width * header.height > max_pixels:
-        raise TooManyPixels(path, f"is {header.width}x{header.height} pixels, over the limit of {max_pixels:,}")
-    if not _is_whole(file, header.format, size):
-        raise TruncatedImage(path, f"is cut short: its {header.format} end marker is missing")
-    return header
+    image = open_checked(path, file, size, max_pixels)
+    return ImageHeader(image.width, image.height, image.format or "unknown")
 
 
-def _read_header(path: str, file: BinaryIO, size: int) -> ImageHeader:
+def _open_any(path: str, file: BinaryIO, size: int) -> ImageFile:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of size, judged by our own limit, and of odd metadata
         try:
-            image = Image.open(file)
+            return Image.open(file)
         except Image.DecompressionBombError:
             raise TooManyPixels(path, f"is over Pillow's limit of {2 * MAX_PIXELS:,} pixels") from None
         except Exception:  # Pillow's parsers raise whatever the bytes make them raise
             raise _why_no_header(path, file, size) from None
-        return ImageHeader(image.width, image.height, image.format or "unknown")
 
 
 def _why_no_header(path: str, file: BinaryIO, size: int) -> BadImage:
     """Tell an image that was cut short from what never was one."""
     file.seek(0)
     head = file.read(512)
-    if (image_format := _format_by_magic(head)) is None:
-        return NotAnImage(path, f"is {_looks_like(head)}")
-    if not _is_whole(file, image_format, size):
+    if (image_format := format_by_magic(head)) is None:
+        return NotAnImage(path, f"is {looks_like(head)}")
+    if not is_whole(file, image_format, size):
         return TruncatedImage(path, f"is cut short: its {image_format} end marker is missing")
     return NotAnImage(path, f"begins like a {image_format} file, but its header is broken")
-
-
-def _format_by_magic(head: bytes) -> str | None:
-    if head.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    return "WEBP" if head[:4] == b"RIFF" and head[8:12] == b"WEBP" else None
-
-
-def _looks_like(head: bytes) -> str:
-    """Return what a file that is no image seems to be: the end of a sentence."""
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype html", b"<html", b"<head")):
-        return "a web page, not an image: the download failed"
-    if text.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the image itself"
-    if head.isascii() and b"\0" not in head:
-        return "text, not an image"
-    return "not an image in a format Pillow knows"
-
-
-def _is_whole(file: BinaryIO, image_format: str, size: int) -> bool:
-    """Return whether the file reaches its format's end; formats without an end marker always do."""
-    if image_format in ("JPEG", "MPO"):
-        return _ends_with(file, _JPEG_END, size) or _jpeg_has_end(file)
-    if image_format == "PNG":
-        return _ends_with(file, _PNG_END, size) or _png_has_end(file, size)
-    if image_format == "WEBP":
-        file.seek(4)
-        return int.from_bytes(file.read(4), "little") + 8 <= size
-    return True
-
-
-def _ends_with(file: BinaryIO, marker: bytes, size: int) -> bool:
-    file.seek(max(0, size - len(marker)))
-    return file.read() == marker
-
-
-def _jpeg_has_end(file: BinaryIO) -> bool:
-    """Look for the end marker behind the first scan: phones append videos, and thumbnails have ends too.
-
-    Within a scan the byte FF is always stuffed (ITU-T T.81, B.1.1.5), so the two bytes mean the end there.
-    """
-    position, filled = 2, 0
-    while True:
-        file.seek(position)
-        marker = file.read(4)
-        if len(marker) < 4 or marker[0] != 0xFF:
-            return False
-        if marker[1] == 0xFF:  # a fill byte before a marker
-            position, filled = position + 1, filled + 1
-            if filled > _MOST_FILL:
-                return False
-            continue
-        if marker[1] == _JPEG_SCAN:
-            return _contains(file, _JPEG_END)
-        position += 2 + int.from_bytes(marker[2:], "big")
-
-
-def _contains(file: BinaryIO, wanted: bytes) -> bool:
-    kept = b""
-    while block := file.read(_BLOCK):
-        if wanted in kept + block:
-            return True
-        kept = block[-(len(wanted) - 1) :]
-    return False
-
-
-def _png_has_end(file: BinaryIO, size: int) -> bool:
-    """Walk the chunks (length, type, data, checksum; PNG 1.2, 3.2) to the last, whatever follows it."""
-    position = 8
-    while True:
-        file.seek(position)
-        head = file.read(8)
-        position += 12 + int.from_bytes(head[:4], "big")
-        if len(head) < 8 or position > size or not head[4:].isalpha():
-            return False
-        if head[4:] == b"IEND":
-            return True

@@ -7,7 +7,7 @@ import warnings
 
 from PIL import Image, ImageOps
 
-from phi3v_data.media.checks import DamagedImage, ImageHeader, NotAnImage, check_image_bytes
+from phi3v_data.media.checks import DamagedImage, ImageHeader, check_image_bytes
 
 __all__ = ["store_picture"]
 
@@ -36,8 +36,6 @@ def store_picture(
         BadImage: It is no image, is cut short, has too many pixels, or does not decode.
     """
     header = check_image_bytes(data, name)
-    if header.format == "EPS":
-        raise NotAnImage(name, "is a PostScript program, which would have to be run")
     suffix = _SUFFIXES.get(header.format)
     if suffix is not None and _fits(header, image_size):
         if decode:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
+from phi3v_data.validate.temporary import temporary_file, temporary_space
 from phi3v_schemas import SCHEMA_VERSION, Finding, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
-    from phi3v_data.validate.rule import Problem
+    from phi3v_data.validate.rule import Problem, Rule
 
 __all__ = ["Findings", "Result", "exit_code"]
 
@@ -22,27 +22,47 @@ class Findings:
 
     Args:
         limit: How many are kept; 0 keeps all, in a temporary file that goes with this object.
+        wanted: The codes that are asked for; None for all. Others are passed over.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, wanted: Container[str] | None = None) -> None:
         self.counts: dict[str, int] = {}
         self._limit = limit
+        self._wanted = wanted
         self._kept: list[Finding] = []
         self._spool: IO[bytes] | None = None
         if not limit:
-            self._spool = _temporary_file()
+            self._spool = temporary_file()
             weakref.finalize(self, self._spool.close)
         self._spooled = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no more are kept: what is found from now on is only counted."""
+        return self._spool is None and len(self._kept) >= self._limit
+
+    @property
+    def room(self) -> int | None:
+        """How many more are kept; None for all."""
+        return None if self._spool is not None else self._limit - len(self._kept)
+
     def add(self, file: str, line: int | None, problem: Problem) -> None:
         """Count a problem, and keep it while there is room."""
-        code = problem.rule.code
-        self.counts[code] = self.counts.get(code, 0) + 1
+        self.count(problem.rule, 1)
+        if self._wanted is not None and problem.rule.code not in self._wanted:
+            return
         if self._spool is not None:
-            self._spool.write(problem.at(file, line).model_dump_json().encode() + b"\n")
+            with temporary_space():
+                self._spool.write(problem.at(file, line).model_dump_json().encode() + b"\n")
             self._spooled += 1
         elif len(self._kept) < self._limit:
             self._kept.append(problem.at(file, line))
+
+    def count(self, rule: type[Rule], number: int) -> None:
+        """Count problems that are not kept."""
+        code = rule.code
+        if number and (self._wanted is None or code in self._wanted):
+            self.counts[code] = self.counts.get(code, 0) + number
 
     def __len__(self) -> int:
         """Return how many are kept."""
@@ -55,27 +75,29 @@ class Findings:
             yield from map(Finding.model_validate_json, self._spool)
 
 
-def _temporary_file() -> IO[bytes]:
-    return tempfile.TemporaryFile(prefix="phi3v-findings-")
-
-
 @dataclass
 class Result:
     """The outcome of one validation run.
 
     Args:
+        findings: What was found, in the order it is shown.
         files: The files read, in order, by their names in the findings.
         records: Lines read that held something.
+        sound: Those of them that are records of the format.
+        images: Images looked at, each as often as a record names it.
         bytes: Bytes read.
         seconds: Wall-clock time.
-        findings: What was found, in the order it is shown.
+        unchecked: What was not looked at for lack of a library, a line each.
     """
 
-    files: list[str]
-    records: int
-    bytes: int
-    seconds: float
     findings: Findings
+    files: list[str] = field(default_factory=list)
+    records: int = 0
+    sound: int = 0
+    images: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    unchecked: list[str] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, int]:

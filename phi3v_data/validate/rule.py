@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from phi3v_schemas import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from phi3v_schemas import Severity
 
-__all__ = ["RULES", "Problem", "Rule", "quote"]
+__all__ = ["RULES", "Problem", "Rule", "pointer_to", "quote", "unicode_of"]
 
 RULES: dict[str, type[Rule]] = {}
 """Every rule by its code."""
@@ -28,14 +30,14 @@ class Problem(NamedTuple):
     def at(self, file: str, line: int | None) -> Finding:
         """Return the finding at a place; `line` counts from 1, None stands for the whole file or folder."""
         return Finding(
-            file=file.encode("utf-8", "backslashreplace").decode(),  # a file's name need not be UTF-8
+            file=unicode_of(file),
             line=line,
             pointer=self.pointer,
             code=self.rule.code,
             slug=self.rule.slug,
             severity=self.rule.severity,
-            message=self.message,
-            hint=self.hint,
+            message=unicode_of(self.message),
+            hint=unicode_of(self.hint),
         )
 
 
@@ -77,6 +79,16 @@ class Rule:
             values: What the message template names.
         """
         return Problem(cls, pointer, cls.message.format(**values), cls.hint if hint is None else hint)
+
+
+def unicode_of(text: str) -> str:
+    """Return a text with what is no Unicode escaped: the name of a file need not be UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def pointer_to(parts: Iterable[str | int]) -> str:
+    """Return the JSON pointer (RFC 6901) to a place, from the keys and indices on the way."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def quote(value: object) -> str:

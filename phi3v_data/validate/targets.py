@@ -30,14 +30,22 @@ class Target:
     Args:
         images: The images folder.
         files: The JSONL files in order; None stands for standard input.
+        is_folder: Whether it is a dataset's folder, so that all its records are here.
         entries: What the manifest says of each file, by its path.
         problems: What is wrong before a line is read: the file it is about, and the problem.
     """
 
     images: Path
     files: list[Path | None] = field(default_factory=list)
+    is_folder: bool = False
     entries: dict[Path, DataFile] = field(default_factory=dict)
     problems: list[tuple[str, Problem]] = field(default_factory=list)
+
+    def split_of(self, path: Path | None) -> str:
+        """Return the split that a file belongs to, by the manifest or by its name."""
+        if path is None:
+            return STDIN
+        return self.entries[path].split if path in self.entries else parse_name(path).split
 
 
 def find_targets(
@@ -101,7 +109,7 @@ def _expand(paths: Sequence[Path | str]) -> Iterator[Path]:
 
 
 def _folder(folder: Path, images_dir: Path | None, against_manifest: bool) -> Target:
-    target = Target(images_dir or folder / IMAGES)
+    target = Target(images_dir or folder / IMAGES, is_folder=True)
     manifest, problem = load(folder)
     try:
         present = data_files(folder, suffix_of(manifest))

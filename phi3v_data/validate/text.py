@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from phi3v_data.validate.rule import Problem, Rule, quote
 
 if TYPE_CHECKING:
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
     from phi3v_schemas import Record
 
-__all__ = ["ForeignImageTag", "ImageTagInText", "SpecialTokenInText", "check_texts", "may_break_a_rule"]
+__all__ = ["ForeignImageTag", "ImageTagInText", "SpecialTokenInText", "check_texts", "concerns"]
 
 _GOOD = '{"id": "a", "source": "s", "conversations": [{"user": "What is it?", "assistant": "A cat."}]}'
 
@@ -40,7 +42,7 @@ class SpecialTokenInText(Rule):
 
 
 class ForeignImageTag(Rule):
-    """A user's text holds `<image>`, with which other formats mark the place of an image."""
+    """A user's text holds `<image>` or the like, with which other formats mark the place of an image or a video."""
 
     code = "W703"
     slug = "foreign-image-tag"
@@ -50,24 +52,34 @@ class ForeignImageTag(Rule):
     good = _GOOD
 
 
-_LESS_THAN, _BACKSLASH = b"<\\"  # numbers, which are found ten times as fast as bytes of length 1
+_LESS_THAN, _BACKSLASH, _U, _THREE = b"<\\u3"  # numbers, which are found ten times as fast as bytes of length 1
 _PATTERNS: dict[type[Rule], re.Pattern[str]] = {
     ImageTagInText: re.compile(r"<\|image_[0-9]+\|>"),
     SpecialTokenInText: re.compile(r"<\|(?:user|assistant|system|end|endoftext|image|placeholder[0-9]+)\|>"),
-    ForeignImageTag: re.compile("<image>"),
+    ForeignImageTag: re.compile(
+        r"<(?:image|video|ImageHere|image_placeholder|fim_image|IMG_CONTEXT|image_soft_token|start_of_image)>"
+        r"|</?img>|<\|(?:vision_start|vision_end|image_pad|video_pad|image_start|begin_of_image)\|>"
+    ),
 }
 
 
-def may_break_a_rule(line: bytes) -> bool:
-    """Return whether a text of a line may break a rule here, at the cost of a glance: only one with a '<' can."""
-    return _LESS_THAN in line or (_BACKSLASH in line and b"\\u00" in line)  # JSON may write it as an escape
+def concerns(block: bytes) -> bool:
+    """Return whether a text in some lines may break a rule here, at the cost of a glance: only one with a '<' can."""
+    return _LESS_THAN in block or (_BACKSLASH in block and _may_escape(block))
+
+
+def _may_escape(block: bytes) -> bool:
+    r"""Return whether JSON's escape of a '<', \u003c, may be in some lines."""
+    characters = np.frombuffer(block, np.uint8)
+    places = np.flatnonzero(characters[:-5] == _BACKSLASH)
+    return bool(np.any((characters[places + 1] == _U) & (characters[places + 4] == _THREE)))
 
 
 def check_texts(record: Record) -> list[Problem]:
     """Return what the texts of a record hold that only the trainer may write: of each kind the first in a text."""
     problems: list[Problem] = []
     for turn, field, text in _texts(record):
-        if "<|" in text or "<image>" in text:
+        if "<" in text:
             problems += _check(turn, field, text)
     return problems
 

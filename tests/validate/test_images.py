@@ -10,14 +10,19 @@ import pytest
 from PIL import Image
 
 from phi3v_data.errors import Phi3VError
+from phi3v_data.formats.images import HeldImages
 from phi3v_data.image_folder import ImageFolder, UnsafePath, are_plain, path_fault
 from phi3v_data.media import checks
 from phi3v_data.validate import validate
+from phi3v_data.validate.image_rules import ImageMissing
+from phi3v_data.validate.images import ImageChecker
+from phi3v_schemas import Record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from phi3v_data.validate.images import ImageLevel
+    from phi3v_data.validate.look import Look
 
 
 def picture(path: Path, size: tuple[int, int] = (40, 30), mode: str = "RGB", **options: Any) -> Path:
@@ -34,6 +39,10 @@ def dataset(folder: Path, *images: str) -> Path:
     ]
     file.write_text("".join(json.dumps(record) + "\n" for record in records))
     return file
+
+
+def record(*images: str) -> Record:
+    return Record.model_validate({"id": "a", "source": "s", "conversations": [{"images": list(images), "user": "u"}]})
 
 
 def found(file: Path, images: ImageLevel = "header", **options: Any) -> list[tuple[int | None, str]]:
@@ -186,21 +195,113 @@ def test_text_only_data_needs_no_folder(tmp_path: Path) -> None:
     assert found(file) == []
 
 
-def test_an_image_of_many_records_is_opened_once_and_found_in_each(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "a.jpg").write_text("text")
-    opened: list[str] = []
-    real = checks.check_image
+def test_an_image_of_many_records_is_looked_at_once_and_told_of_each(tmp_path: Path) -> None:
+    told: list[tuple[str, Look]] = []
+    picture(tmp_path / "b.jpg")
+    bad = tmp_path / "a.jpg"
+    bad.write_text("text")
+    checker = ImageChecker(tmp_path, "header", on_look=lambda path, look: told.append((path, look)))
+    assert [problem.pointer for problem in checker.check(record("a.jpg", "b.jpg", "a.jpg"))] == [
+        "/conversations/0/images/0",
+        "/conversations/0/images/2",
+    ]
+    bad.unlink()  # nobody notices: what was seen is remembered
+    assert [problem.rule.code for problem in checker.check(record("a.jpg"))] == ["E404"]
+    assert [path for path, _ in told] == ["a.jpg", "b.jpg", "a.jpg", "a.jpg"]
+    good = told[1][1]
+    assert (good.width, good.height, good.likeness) == (40, 30, None)
+    assert good.fingerprint != told[0][1].fingerprint == 0
 
-    def look(path: str) -> checks.ImageHeader:
-        opened.append(path)
-        return real(path)
 
-    monkeypatch.setattr(checks, "check_image", look)
-    assert found(dataset(tmp_path, *["a.jpg"] * 5)) == [(number, "E404") for number in range(1, 6)]
-    assert len(opened) == 1
+def test_a_shard_may_hold_another_image_under_the_same_path(tmp_path: Path) -> None:
+    checker = ImageChecker(tmp_path, "header")
+    good, bad = picture(tmp_path / "a.jpg").read_bytes(), b"text"
+    found = [checker.check(record("a.jpg"), HeldImages(["a.jpg"], {0: data}.get)) for data in (good, bad, good)]
+    assert [[problem.rule.code for problem in problems] for problems in found] == [[], ["E404"], []]
+    (missing,) = checker.check(record("b.jpg"), HeldImages(["a.jpg"], {0: good}.get))
+    assert missing.message == "the image 'b.jpg' is not in the shard, beside its record"
+
+
+def test_the_same_bytes_have_the_same_fingerprint_wherever_they_are(tmp_path: Path) -> None:
+    seen: dict[str, int] = {}
+    one = picture(tmp_path / "one.jpg", (400, 300)).read_bytes()
+    (tmp_path / "same.jpg").write_bytes(one)
+    (tmp_path / "link.jpg").symlink_to("one.jpg")  # looked at by Pillow's parser
+    (tmp_path / "changed.jpg").write_bytes(one[:-5] + bytes([one[-5] ^ 1]) + one[-4:])
+    (tmp_path / "longer.jpg").write_bytes(one[:9000] + one[8999:])
+    names = ["one.jpg", "same.jpg", "link.jpg", "changed.jpg", "longer.jpg"]
+    for level in ("header", "decode"):
+        ImageChecker(tmp_path, level, on_look=lambda path, look: seen.update({path: look.fingerprint})).check(
+            record(*names)
+        )
+        assert seen["one.jpg"] == seen["same.jpg"] == seen["link.jpg"] != 0
+        assert len(set(seen.values())) == 3
+    ImageChecker(tmp_path, "header", on_look=lambda path, look: seen.update({"held": look.fingerprint})).check(
+        record("one.jpg"), HeldImages(["one.jpg"], {0: one}.get)
+    )
+    assert seen["held"] == seen["one.jpg"]
+
+
+def test_the_likeness_is_asked_of_decoded_images_alone(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", mode="LA")
+    (tmp_path / "cut.jpg").write_bytes(picture(tmp_path / "b.jpg").read_bytes()[:-2])
+    looks: list[Look] = []
+
+    def likeness(image: Image.Image) -> int:
+        assert image.mode == "RGB"
+        return len(image.tobytes())
+
+    for level in ("header", "decode"):
+        ImageChecker(tmp_path, level, likeness=likeness, on_look=lambda _, look: looks.append(look)).check(
+            record("a.png", "b.jpg", "cut.jpg")
+        )
+    assert [look.likeness for look in looks] == [None, None, None, 3600, 3600, None]
+
+
+def test_no_image_is_looked_at_without_the_folder(tmp_path: Path) -> None:
+    checker = ImageChecker(tmp_path / "images", "header")
+    assert checker.check(record()) == []
+    assert not checker.needs_folder
+    assert [problem.rule.code for problem in checker.check(record("a.jpg", "../b.jpg"))] == ["E402"]
+    assert checker.needs_folder
+    picture(tmp_path / "images" / "a.jpg")
+    assert checker.check(record("c.jpg")) == []
+
+
+def test_the_name_that_was_meant_is_told(tmp_path: Path) -> None:
+    picture(tmp_path / "Train" / "Cat.JPG")
+    picture(tmp_path / "Train" / "Stra\u00dfe.jpg")
+    picture(tmp_path / "Train" / "a\u0308.jpg")
+    checker = ImageChecker(tmp_path, "exists")
+    for path, near in {
+        "train/cat.jpg": "Train/Cat.JPG",
+        "Train/STRASSE.jpg": "Train/Stra\u00dfe.jpg",
+        "Train/\u00e4.jpg": "Train/a\u0308.jpg",
+    }.items():
+        (problem,) = checker.check(record(path))
+        assert problem.rule.code == "E401"
+        assert repr(near) in problem.hint
+    (problem,) = checker.check(record("train/dog.jpg"))
+    assert problem.hint == ImageMissing.hint
+
+
+def test_a_path_is_judged_whatever_was_looked_at_before(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    picture(tmp_path / "b" / "a.jpg")
+    checker = ImageChecker(tmp_path, "header")
+    paths = [
+        "a.jpg",
+        "b/a.jpg",
+        "/a.jpg",
+        "b//a.jpg",
+        "b/../a.jpg",
+        "b/..",
+        "./a.jpg",
+        "b\\a.jpg",
+        "C:a.jpg",
+        "b/a.jpg/",
+    ]
+    assert [problem.pointer[-1] for problem in checker.check(record(*paths))] == list("23456789")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from phi3v_data.validate import exit_code, render_json, render_text, validate
+from phi3v_data.validate import columns, exit_code, facts, ids, render_json, render_text, target_run, validate
+from phi3v_data.validate.inputs import Inputs
 from phi3v_schemas import Report
 from phi3v_schemas.jsonschema import json_schema
 
@@ -25,7 +26,11 @@ EXAMPLES = ROOT / "schemas" / "examples"
 
 
 def line(record_id: str, **turn: Any) -> bytes:
-    record = {"id": record_id, "source": "s", "conversations": [{"user": "u", "assistant": "a", **turn}]}
+    record = {
+        "id": record_id,
+        "source": "s",
+        "conversations": [{"user": f"Is it {record_id}?", "assistant": "a", **turn}],
+    }
     return json.dumps(record).encode() + b"\n"
 
 
@@ -128,11 +133,8 @@ def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
 
 
 def test_equal_hashes_of_different_ids_are_no_duplicates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from xxhash import xxh3_64_intdigest as real
-
-    from phi3v_data.validate import ids
-
-    monkeypatch.setattr(ids, "xxh3_64_intdigest", lambda data, seed=0: real(data, seed=seed) if seed else 7)
+    monkeypatch.setattr(ids, "hash_of", lambda text: 7)
+    monkeypatch.setattr(facts, "xxh3_64_intdigest", lambda data: 7)
     file = tmp_path / "a.jsonl"
     file.write_bytes(line("a") + line("b") + line("a"))
     assert places(file) == [("a.jsonl", 3, "E301")]
@@ -213,7 +215,7 @@ def test_text_output(tmp_path: Path) -> None:
     assert f"{file}:1:/conversations/0/user: E205 'user' is empty\n" in text
     assert f"{file}:4: W104 blank line\n" in text
     assert text.count("hint: Write the text") == 1
-    assert "        2  E205  empty-text\n" in text
+    assert "        2  E205  empty-text  " in text
     assert "3 errors, 1 warning: 1 file, 3 records in " in text
     assert "\x1b" not in text
     render_text(validate([file], images="none"), coloured := io.StringIO(), color=True)
@@ -223,16 +225,20 @@ def test_text_output(tmp_path: Path) -> None:
     assert clean.getvalue().startswith("clean: 1 file, 1 record in ")
 
 
-def test_progress_reaches_the_size(tmp_path: Path) -> None:
+def test_progress_reaches_the_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(line("a", user="x" * 300_000) + line("b"))
+    monkeypatch.setitem(target_run.PIECE_SIZE, "header", 1000)
     told: list[tuple[int, int | None]] = []
     validate([file], on_progress=lambda done, total: told.append((done, total)))
     assert len(told) > 1
     assert told[-1] == (file.stat().st_size, file.stat().st_size)
 
 
-def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+def test_memory_grows_by_less_than_16_bytes_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "_IN_MEMORY", 1)
+    monkeypatch.setitem(target_run.PIECE_SIZE, "none", 1 << 16)
+
     def peak(records: int) -> int:
         file = tmp_path / f"{records}.jsonl"
         with file.open("wb") as stream:
@@ -243,8 +249,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         tracemalloc.stop()
         return size
 
-    small, large = peak(1000), peak(11_000)
-    assert large - small < 10_000 * 40
+    peak(100)
+    small, large = peak(10_000), peak(60_000)
+    assert large - small < 50_000 * 16
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -262,3 +269,56 @@ def test_every_line_is_accounted_for_whatever_the_bytes(tmp_path: Path, pieces: 
     faulty = {finding.line for finding in result.findings if finding.code != "E301"}
     good = [number for number in held if number not in faulty]
     assert all(b'"id": "a"' in lines[number - 1] for number in good)
+
+
+def awkward_dataset(folder: Path) -> None:
+    """Write some hundred lines of every kind over several files, sound ones, broken ones, repeated ones."""
+    folder.mkdir()
+    for split in ("train", "val"):
+        with (folder / f"toy_{split}.jsonl").open("wb") as file:
+            if split == "val":
+                file.write(b"\xef\xbb\xbf")
+            for number in range(300):
+                kinds = [
+                    line(f"{split}-{number}"),
+                    line(f"both-{number}", user="x" * (number * 7 % 500)),
+                    line(f"{split}-{number // 2}", assistant="<|end|>"),
+                    line(f"{split}-i-{number}", images=["../a.jpg", f"{number}.jpg"]),
+                    b"{broken\n",
+                    b"\n",
+                    b"[]\r\n",
+                    b'{"id":"k","id":"%d","source":"s","conversations":[{"user":"u%d"}]}\n' % (number, number),
+                    line("é" * number)[: number * 3] + b"\n",
+                ]
+                file.write(kinds[number * 31 % len(kinds)])
+            file.write(line("last")[:-3])
+    (folder / "manifest.json").write_text("{}")
+
+
+@pytest.mark.parametrize("max_findings", [0, 1, 50, 1000])
+def test_findings_and_their_order_do_not_depend_on_the_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_findings: int
+) -> None:
+    awkward_dataset(tmp_path / "data")
+    monkeypatch.setitem(target_run.PIECE_SIZE, "exists", 700)
+    reports = []
+    for workers in (1, 2, 3):
+        result = validate([tmp_path / "data"], images="exists", workers=workers, max_findings=max_findings)
+        reports.append((result.report(), result.sound, result.images, result.bytes))
+    assert reports[0] == reports[1] == reports[2]
+    monkeypatch.setitem(target_run.PIECE_SIZE, "exists", 1 << 22)
+    whole = validate([tmp_path / "data"], images="exists", max_findings=max_findings)
+    assert (whole.report(), whole.sound, whole.images, whole.bytes) == reports[0]
+    assert {"E101", "E116", "E120", "E301", "E402", "E407", "E601", "E702", "W104"} <= whole.counts.keys()
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 1000])
+def test_pieces_are_whole_lines_and_make_the_file(tmp_path: Path, size: int) -> None:
+    file = tmp_path / "a.jsonl"
+    content = b"".join(line("x" * (number * 37 % 200)) for number in range(40)) + b"\n\n" + b"y" * 3000 + b"\nz"
+    file.write_bytes(content)
+    with Inputs() as inputs:
+        pieces = list(inputs.open(file).pieces(size))
+    assert b"".join(content[start : start + length] for start, length in pieces) == content
+    assert all(content[start + length - 1 : start + length] == b"\n" for start, length in pieces[:-1])
+    assert all(content[:start].endswith(b"\n") for start, _ in pieces[1:])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from phi3v_data.validate import validate
-from phi3v_data.validate.text import check_texts
+from phi3v_data.validate.text import check_texts, concerns
 from phi3v_schemas import Record
 
 if TYPE_CHECKING:
@@ -89,3 +89,25 @@ def test_a_mark_elsewhere_in_the_line_is_nothing_to_the_model(tmp_path: Path) ->
 )
 def test_ordinary_text_stays(text: str) -> None:
     assert check_texts(Record(id="a", source="s", system=text, conversations=[{"user": text, "assistant": text}])) == []
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["<image>", "<video>", "<img>", "</img>", "<ImageHere>", "<IMG_CONTEXT>", "<|vision_start|>", "<|image_pad|>"],
+)
+def test_marks_of_other_formats_are_known(mark: str) -> None:
+    [problem] = check_texts(Record(id="a", source="s", conversations=[{"user": f"{mark} What is it?"}]))
+    assert (problem.rule.code, problem.pointer) == ("W703", "/conversations/0/user")
+    assert repr(mark) in problem.message
+
+
+@pytest.mark.parametrize("text", ['<img src="a.png">', "<video controls>", "<images>", "a < image > b", "<figure>"])
+def test_html_is_no_mark(text: str) -> None:
+    assert check_texts(Record(id="a", source="s", conversations=[{"user": text}])) == []
+
+
+def test_lines_without_a_less_than_are_passed_over() -> None:
+    assert not concerns(b'{"user": "a \\n \\u00e9 |>"}\n{"user": "b"}')
+    assert concerns(b'{"user": "a"}\n{"user": "<"}')
+    assert concerns(b'{"user": "\\u003cimage>"}')
+    assert concerns(b'{"user": "\\u003Cimage>"}')

@@ -1,0 +1,159 @@
+"""Files that are no JSON lines: which are told as a whole, in what words, and which never are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from phi3v_data.validate.framing import file_fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from phi3v_data.validate.rule import Problem
+
+HEAD = 1 << 16
+
+
+def record(number: int = 0, user: str = "Hi?") -> dict[str, Any]:
+    return {"id": f"r{number}", "source": "s", "conversations": [{"user": user, "assistant": "Hello."}]}
+
+
+def lines(count: int = 3, end: str = "\n") -> str:
+    return "".join(json.dumps(record(number)) + end for number in range(count))
+
+
+def fault(data: str | bytes) -> Problem | None:
+    data = data.encode() if isinstance(data, str) else data
+    return file_fault(data[:HEAD], whole=len(data) <= HEAD)
+
+
+def code(data: str | bytes) -> str | None:
+    problem = fault(data)
+    return None if problem is None else problem.rule.code
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("text", [lines(), lines(1000), lines().replace("Hi", "图片里有什么")])
+def test_wide_encodings_are_named(encoding: str, mark: str, text: str) -> None:
+    problem = fault((mark + text).encode(encoding))
+    assert problem is not None
+    assert problem.rule.code == "E112"
+    assert f"the file is {encoding.upper().replace('-L', 'L').replace('-B', 'B')}" in problem.message
+
+
+@pytest.mark.skipif(shutil.which("iconv") is None, reason="iconv is not here")
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_way_out_of_a_wide_encoding_works(tmp_path: Path, encoding: str, mark: str) -> None:
+    problem = fault((mark + lines()).encode(encoding))
+    assert problem is not None
+    (tmp_path / "FILE").write_bytes((mark + lines()).encode(encoding))
+    subprocess.run(problem.hint.partition(": ")[2], shell=True, check=True, cwd=tmp_path)
+    assert (tmp_path / "NEW").read_text(encoding="utf-8") == lines()
+
+
+@pytest.mark.parametrize("end", ["\r", "\u2028", "\u2029", "\u0085", " \r ", "\r\r"])
+def test_foreign_line_ends_are_named(end: str) -> None:
+    assert code(lines(3, end)) == "E113"
+    assert code(lines(3, end) + "\n") == "E113"
+    assert code(lines(2000, end)) == "E113"
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="perl is not here")
+@pytest.mark.parametrize("end", ["\r", "\u2028", "\u2029", "\u0085"])
+def test_the_way_out_of_foreign_line_ends_works(tmp_path: Path, end: str) -> None:
+    problem = fault(lines(3, end))
+    assert problem is not None
+    (tmp_path / "FILE").write_bytes(lines(3, end).encode())
+    subprocess.run(problem.hint.partition(": ")[2], shell=True, check=True, cwd=tmp_path)
+    assert (tmp_path / "NEW").read_text(encoding="utf-8") == lines()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps([record(0), record(1)]),
+        json.dumps([record(0), record(1)], indent=2),
+        json.dumps([record(0), record(1)], indent="\t") + "\n",
+        json.dumps(record(), indent=2),
+        json.dumps(record(0), indent=2) + "\n" + json.dumps(record(1), indent=2) + "\n",
+        "[\n" + ",\n".join(json.dumps(record(number)) for number in range(3)) + "\n]\n",
+        "\ufeff\n[\n" + ",\n".join(json.dumps(record(number)) for number in range(3)) + "\n]\n",
+        json.dumps([record(number) for number in range(2000)]),
+        json.dumps([record(number) for number in range(2000)], indent=2),
+        json.dumps([record(number, "é" * 99) for number in range(2000)], indent=2, ensure_ascii=False),
+        json.dumps([record(0), record(1)], indent=2)[:-60],
+    ],
+)
+def test_documents_are_told_as_a_whole(text: str) -> None:
+    assert code(text) == "E114"
+
+
+@pytest.mark.parametrize(
+    ("value", "command"),
+    [
+        ({"id": 1, "image": "a.jpg", "conversations": [{"from": "human", "value": "<image>\nWhat?"}]}, "llava"),
+        ({"conversations": [{"from": "human", "value": "What?"}]}, "llava"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "What?"}]}]}, "messages"),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("count", [1, 5000])
+def test_arrays_of_other_formats_name_their_converter(value: Any, command: str, indent: int | None, count: int) -> None:
+    problem = fault(json.dumps([value] * count, indent=indent))
+    assert problem is not None
+    assert problem.rule.code == "E207"
+    assert problem.message.startswith("this is one array")
+    assert f"phi3v-data convert {command} --source FILE" in problem.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n\n",
+        lines(),
+        lines(1),
+        lines(1).rstrip(),
+        lines(2000),
+        lines(3, "\r\n"),
+        lines(1, "\r\n"),
+        lines(1, "\r"),
+        "\ufeff" + lines(),
+        "\n \r\n" + lines(),
+        json.dumps(record(0, "x" * 100_000)),
+        json.dumps(record(0, "x" * 100_000)) + "\n" + lines(),
+        json.dumps(record(0, "{}\u2028{} and }\u0085{"), ensure_ascii=False),
+        json.dumps(record(0, '"\u2028{"a": 1}\u2028{'), ensure_ascii=False) + "\n",
+        '{"id": "a",\n' + lines(),
+        '{"id": "a", "x":\n' + lines(),
+        '{"id": "a", "x":\n' + lines(1),
+        "[\n" + lines(2),
+        lines(1)[:40] + "\n" + lines(),
+        lines(1)[:-2] + "\n" + lines(),
+        "not JSON\n" + lines(),
+        lines(1).rstrip() * 2 + "\n" + lines(),
+        lines(1)[:40],
+        "[1]\n",
+        "[]",
+        "[1, 2]\n" + lines(),
+        "null",
+        "[" * 60_000,
+        '{"a":' * 10_000,
+        "\0" * 4096,
+        lines() + "\0" * 4096,
+        lines().replace("Hi?", "a \0 b"),
+    ],
+)
+def test_lines_stay_lines(text: str) -> None:
+    assert code(text) is None
+
+
+def test_a_line_of_wide_text_among_others_is_no_matter_of_the_file() -> None:
+    assert code(lines(5).encode() + lines(1).encode("utf-16-le") + b"\n" + lines(5).encode()) is None
