@@ -299,7 +299,7 @@ def new_converter(name: str, folder: Path) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit."""
-    run_program(cli, "phi3v-data")
+    run_program(cli, "phi3v-data", heeds_hangup=True)
 
 
 if __name__ == "__main__":

@@ -27,9 +27,17 @@ class _Terminated(BaseException):
     """SIGTERM arrived."""
 
 
-def run_program(command: click.Command, name: str) -> NoReturn:
-    """Run a command line and exit: 0 clean, 1 findings or rejects, 2 usage, 3 could not run, 130, 143."""
+def run_program(command: click.Command, name: str, *, heeds_hangup: bool = False) -> NoReturn:
+    """Run a command line and exit: 0 clean, 1 findings or rejects, 2 usage, 3 could not run, 130, 143.
+
+    Args:
+        command: What to run.
+        name: The program's name.
+        heeds_hangup: Whether the end of the terminal ends it like SIGTERM, so that it cleans up; unless it is ignored.
+    """
     signal.signal(signal.SIGTERM, _terminate)
+    if heeds_hangup and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _terminate)
     try:
         with command.make_context(name, sys.argv[1:]) as context:  # click's own `main` exits 1 on a closed pipe
             command.invoke(context)

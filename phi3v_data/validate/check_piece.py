@@ -75,18 +75,18 @@ class _Work:
     def run(self) -> Outcome:
         self._checks.start_piece(self._outcome)
         try:
-            if self._piece.size is None:
+            if self._piece.is_shard:
                 self._check_shard()
             else:
-                self._check_section(self._piece.size)
+                self._check_section()
         except OSError as error:
             self._found.append((None, FileUnreadable.problem(fault=f"cannot be read: {error.strerror or error}")))
         self._keep()
         return self._outcome
 
-    def _check_section(self, size: int) -> None:
+    def _check_section(self) -> None:
         with self._piece.path.open("rb") as file:
-            for block in read_blocks(_Section(file, self._piece.start, size), limit=self._max_line):
+            for block in read_blocks(_Section(file, self._piece.start, self._piece.size), limit=self._max_line):
                 ended = block.data.endswith(b"\n")
                 self._check_block(block.data, block.lines, ended=ended)
 
@@ -150,7 +150,8 @@ class _Work:
             if self._piece.start == 0 and number == 1 and line.startswith(BOM):
                 self._found.append((1, ByteOrderMark.problem()))
                 line, error = line[len(BOM) :], None
-            if not line or line.isspace():
+            # A blank line of a file is nothing, but a shard has each record under a name: a blank one is a broken one.
+            if not self._piece.is_shard and (not line or line.isspace()):
                 self._found.append((number, BlankLine.problem()))
                 return None
             record, problems = (

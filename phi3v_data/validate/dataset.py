@@ -30,17 +30,17 @@ def compares(checks: Checks) -> bool:
     return checks.selection.any(*_RECORDS)
 
 
-def compares_images(checks: Checks, splits: int, *, is_folder: bool) -> bool:
+def compares_images(checks: Checks, splits: int, *, owns_images: bool) -> bool:
     """Return whether a rule wanted holds images against each other, or against the folder.
 
     Args:
         checks: What is wanted.
         splits: How many splits there are.
-        is_folder: Whether all splits of a dataset are here.
+        owns_images: Whether nothing but this dataset's images should be in its images folder.
     """
     wanted = checks.selection
     across = splits > 1 and wanted.any("W502", _ALIKE)
-    return checks.images != "none" and (across or (is_folder and "W417" in wanted))
+    return checks.images != "none" and (across or (owns_images and "W417" in wanted))
 
 
 def compares_pictures(checks: Checks, splits: int) -> bool:
@@ -83,5 +83,5 @@ def _check_images(
         else:
             check_alike(facts, findings, allowed)
     if wanted.any("W413", "W415", "W417"):
-        check_folder_of_images(facts, findings, target.images, all_splits=target.is_folder)
+        check_folder_of_images(facts, findings, target.images, all_splits=target.owns_images)
     return unchecked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import sys
 from pathlib import Path
@@ -174,6 +175,8 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
 def _open(path: Path | None) -> BinaryIO:
     """Open a file, or standard input, whose descriptor stays open when this stream is closed."""
     if path is None:
+        if sys.stdin is None:
+            raise OSError(errno.EBADF, "standard input is closed")
         return open(sys.stdin.fileno(), "rb", closefd=False)
     if stat.S_ISDIR(path.stat().st_mode):
         raise IsADirectoryError(21, "Is a directory")

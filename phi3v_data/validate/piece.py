@@ -42,14 +42,16 @@ class Piece:
         setting: How they are checked.
         path: The file.
         start: Byte at which the first line begins.
-        size: Bytes; None for a shard.
+        size: Bytes.
+        is_shard: Whether it is a whole shard.
         room: How many problems are worth keeping; None for all.
     """
 
     setting: Setting
     path: Path
     start: int
-    size: int | None
+    size: int
+    is_shard: bool
     room: int | None
 
 

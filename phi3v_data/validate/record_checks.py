@@ -99,7 +99,7 @@ class RecordChecks:
         return problems
 
     def _on_look(self, path: str, look: Look) -> None:
-        self._outcome.images += 1
+        self._outcome.images += not self._images.needs_folder
         self._sizes.append((look.width, look.height))
         if self._compare_images:
             self._outcome.facts.add_image(path, look)

@@ -47,7 +47,7 @@ def validate(
 ) -> Result:
     """Hold files, dataset folders or standard input against every rule.
 
-    Findings and their order do not depend on the number of workers. Memory does not grow with the files, except by 16
+    Every line is looked at once; a file that a manifest lists is read once more, for its checksum. Findings and their order do not depend on the number of workers. Memory does not grow with the files, except by 16
     bytes a line for a moment at the end; some 40 bytes a line and 32 an image are kept in temporary files.
 
     Args:
@@ -63,7 +63,7 @@ def validate(
         allow_leaks: A text file of image paths, groups and ids that may be in several splits, one a line.
         max_findings: How many findings are kept; all are counted. 0 keeps all, in a temporary file.
         max_line: Longest line in bytes that is read.
-        workers: Processes; None for one per core.
+        workers: Processes; None for one per core, or for a pipe one.
         against_manifest: Whether a folder's files are those of its manifest and as it says; else they are all the JSONL
             files that are there.
         on_progress: Told the bytes read so far, and the bytes there are in all (None for a pipe).
@@ -92,9 +92,11 @@ def validate(
 
 def _useful_workers(asked: int | None, images: ImageLevel, total: int | None) -> int:
     """Return how many processes are worth their start."""
-    if total is not None and total < _WORTH_IT * PIECE_SIZE[images]:
+    if total is None:  # a pipe, and nobody knows how long
+        return asked or 1
+    if total < _WORTH_IT * PIECE_SIZE[images]:
         return 1
-    return available_cores() if asked is None else asked
+    return asked or available_cores()
 
 
 def _total_size(targets: Sequence[Target]) -> int | None:

@@ -12,8 +12,8 @@ from phi3v_data.validate.check_piece import check_piece, forget
 from phi3v_data.validate.dataset import check_dataset, compares, compares_images, compares_pictures
 from phi3v_data.validate.facts import DatasetFacts, FileSpan
 from phi3v_data.validate.image_rules import FolderMissing
-from phi3v_data.validate.lines import EmptyFile, FileUnreadable
-from phi3v_data.validate.manifest import FileFacts, check_file
+from phi3v_data.validate.lines import EmptyFile, FileUnreadable, ShardDamaged
+from phi3v_data.validate.manifest import CountDiffers, FileFacts, check_file
 from phi3v_data.validate.piece import Piece, Setting
 from phi3v_data.validate.rule import unicode_of
 from phi3v_data.validate.targets import STDIN
@@ -35,6 +35,8 @@ __all__ = ["PIECE_SIZE", "Progress", "TargetRun"]
 
 PIECE_SIZE = {"none": 1 << 22, "exists": 1 << 20, "header": 1 << 19, "decode": 1 << 16}
 """Bytes of a piece, by how closely images are looked at: some tenths of a second's work."""
+
+_ALL_KEPT = 1 << 17  # bytes of a piece where all findings are kept: there may be one for every byte or two
 
 
 @dataclass
@@ -108,12 +110,13 @@ class TargetRun:
             checks,
             target.images,
             compare=compares(checks),
-            compare_images=compares_images(checks, splits, is_folder=target.is_folder),
+            compare_images=compares_images(checks, splits, owns_images=target.owns_images),
             compare_pictures=compares_pictures(checks, splits),
         )
         self._said_folder_missing = False
         self._records_before = 0
-        self._sha256 = ""
+        self._sum: str | OSError = ""
+        self._is_damaged = False  # the shard at hand, so that some of its records were not reached
 
     def run(self, workers: Workers) -> None:
         """Check the dataset."""
@@ -127,12 +130,11 @@ class TargetRun:
                 case Task(argument=Piece() as piece):
                     self._merge(piece, outcome)
                 case Task():
-                    self._sha256 = outcome
+                    self._sum = outcome
                 case _End():
                     self._end(step.path, step.input)
                 case _Unreadable():
-                    fault = f"cannot be read: {step.error.strerror or step.error}"
-                    self._findings.add(_name(step.path), None, FileUnreadable.problem(fault=fault))
+                    self._unreadable(step.path, step.error)
         forget()
         self._result.unchecked += check_dataset(
             self._facts, self._findings, self._setting.checks, self._allowed, self._target
@@ -145,23 +147,26 @@ class TargetRun:
                 yield _Begin(path, source)
                 if source.is_readable:
                     if path in self._target.entries:
-                        yield Task(sha256_of, path)
+                        yield Task(_sum_of, path)
                     yield from self._pieces(source)
                 yield _End(path, source)
             except OSError as error:
                 yield _Unreadable(path, error)
 
     def _pieces(self, source: Input) -> Iterator[Task]:
-        if format_of(source.path) != "jsonl":
-            yield Task(check_piece, Piece(self._setting, source.path, 0, None, self._findings.room))
+        room = self._findings.room
+        if is_shard := format_of(source.path) != "jsonl":
+            yield Task(check_piece, Piece(self._setting, source.path, 0, source.size, is_shard, room))
             return
-        for start, size in source.pieces(PIECE_SIZE[self._setting.checks.images]):
-            yield Task(check_piece, Piece(self._setting, source.path, start, size, self._findings.room))
+        most = PIECE_SIZE[self._setting.checks.images]
+        for start, size in source.pieces(most if room is not None else min(most, _ALL_KEPT)):
+            yield Task(check_piece, Piece(self._setting, source.path, start, size, is_shard, self._findings.room))
 
     def _begin(self, path: Path | None, source: Input) -> None:
         name = _name(path)
         self._result.files.append(unicode_of(name))
         self._records_before = self._result.records
+        self._is_damaged = False
         is_shard = format_of(source.path) != "jsonl"
         images = ImageFolder(self._target.images)
         self._facts.files.append(
@@ -185,9 +190,10 @@ class TargetRun:
         self._result.records += outcome.records
         self._result.sound += outcome.sound
         self._result.images += outcome.images
-        size = span.path.stat().st_size if piece.size is None else piece.size
-        self._result.bytes += size
-        self._progress.advance(size)
+        self._result.bytes += piece.size
+        self._is_damaged |= piece.is_shard and any(problem.rule is ShardDamaged for _, problem in outcome.problems)
+        self._is_damaged |= ShardDamaged in outcome.uncounted
+        self._progress.advance(piece.size)
 
     def _end(self, path: Path | None, source: Input) -> None:
         """Say what can be said of the file as a whole."""
@@ -196,11 +202,27 @@ class TargetRun:
             self._findings.add(name, None, problem)
         if not source.is_readable:
             return
-        if not records:
+        if not records and not self._is_damaged:
             self._findings.add(name, None, EmptyFile.problem())
-        if path in self._target.entries:
-            for problem in check_file(self._target.entries[path], FileFacts(records, self._sha256)):
+        if path not in self._target.entries:
+            return
+        if isinstance(self._sum, OSError):
+            self._unreadable(path, self._sum)
+            return
+        for problem in check_file(self._target.entries[path], FileFacts(records, self._sum)):
+            if not (self._is_damaged and problem.rule is CountDiffers):
                 self._findings.add(name, None, problem)
+
+    def _unreadable(self, path: Path | None, error: OSError) -> None:
+        fault = f"cannot be read: {error.strerror or error}"
+        self._findings.add(_name(path), None, FileUnreadable.problem(fault=fault))
+
+
+def _sum_of(path: Path) -> str | OSError:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        return error
 
 
 def _name(path: Path | None) -> str:

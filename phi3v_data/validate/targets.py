@@ -30,14 +30,14 @@ class Target:
     Args:
         images: The images folder.
         files: The JSONL files in order; None stands for standard input.
-        is_folder: Whether it is a dataset's folder, so that all its records are here.
+        owns_images: Whether nothing but the images of its records should be in the images folder.
         entries: What the manifest says of each file, by its path.
         problems: What is wrong before a line is read: the file it is about, and the problem.
     """
 
     images: Path
     files: list[Path | None] = field(default_factory=list)
-    is_folder: bool = False
+    owns_images: bool = False
     entries: dict[Path, DataFile] = field(default_factory=dict)
     problems: list[tuple[str, Problem]] = field(default_factory=list)
 
@@ -109,7 +109,7 @@ def _expand(paths: Sequence[Path | str]) -> Iterator[Path]:
 
 
 def _folder(folder: Path, images_dir: Path | None, against_manifest: bool) -> Target:
-    target = Target(images_dir or folder / IMAGES, is_folder=True)
+    target = Target(images_dir or folder / IMAGES, owns_images=images_dir is None)
     manifest, problem = load(folder)
     try:
         present = data_files(folder, suffix_of(manifest))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Task", "Workers", "main"]
 
 _QUEUED = 2  # tasks of a worker: the one it does and the one it goes on with while its result is taken
-_AHEAD = 8  # tasks for each worker that may be done before the oldest one is
+_AHEAD = 4  # tasks for each worker that may be done before the oldest one is
 
 
 @dataclass(frozen=True)

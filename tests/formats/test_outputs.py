@@ -305,7 +305,7 @@ class TestTheSameFolder:
     ) -> None:
         lost = first_shard(copy, output)
         lost.unlink()
-        assert codes(copy) == {"E604": 1}
+        assert codes(copy) == {"E604": 1} | ({"W417": 1} if output == "jsonl" else {})  # its images are there still
         with pytest.raises(DataError, match=f"lacks {lost.name}; make the dataset again"):
             Dataset(copy).split("val")
         convert_to(output, "nlvr2", raw, copy, shard_records=3)
@@ -317,9 +317,7 @@ class TestTheSameFolder:
     ) -> None:
         cut = first_shard(copy, output)
         cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
-        found = codes(copy)
-        found.pop("W106", None)
-        assert found == {"E109": 1, "E602": 1, "E603": 1}
+        assert codes(copy) == {"E109": 1, "E602": 1}
         assert [finding.code for finding in Dataset(copy).check_manifest()] == ["E603", "E602"]
         with pytest.raises(DataError, match="fetch or make it again"):
             list(Dataset(copy).split("train"))

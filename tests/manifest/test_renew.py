@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator
 from phi3v_data import Dataset
 from phi3v_data.fs import hold_folder
 from phi3v_data.manifest.renew import renew_manifest
+from phi3v_data.validate import columns, target_run
 from phi3v_schemas import SCHEMA_VERSION
 from phi3v_schemas.jsonschema import json_schema
 from tests.helpers import convert, make_video, run, snapshot
@@ -68,7 +69,7 @@ def write(path: Path, *records: dict[str, Any]) -> None:
 
 
 def record(name: str, *images: str, answer: str = "A") -> dict[str, Any]:
-    turn = {"images": list(images), "user": "What is it?", "assistant": answer}
+    turn = {"images": list(images), "user": f"What is {name}?", "assistant": answer}
     return {"id": name, "source": "mine", "conversations": [turn]}
 
 
@@ -93,8 +94,10 @@ def test_every_kind_of_edit_is_told_and_written_down(dataset: Path) -> None:
     old, old_sha256 = manifest_of(dataset), sha256(dataset / "manifest.json")
     drop_first_line(dataset / "ucf101_train.jsonl")
     (dataset / "ucf101_val.jsonl").unlink()
+    shutil.rmtree(dataset / "images/val")
     (dataset / "images/test/B/5.0.jpg").write_bytes(b"\xff\xd8\xff another picture \xff\xd9")
-    write(dataset / "more_train.jsonl", record("x", "train/A/1.0.jpg"), record("y", "train/A/1.0.jpg", answer="B"))
+    frames = ["train/A/1.0.jpg", "train/A/1.1.jpg"]
+    write(dataset / "more_train.jsonl", record("x", *frames), record("y", frames[0], answer="B"))
     assert run("manifest", dataset).stdout.splitlines() == [
         "ucf101_train.jsonl: 3 -> 2 records",
         "more_train.jsonl: new, 2 records",
@@ -109,7 +112,7 @@ def test_every_kind_of_edit_is_told_and_written_down(dataset: Path) -> None:
             2,
             ["train/A/2.0.jpg", "train/A/2.1.jpg", "train/B/3.0.jpg", "train/B/3.1.jpg"],
         ),
-        "more_train.jsonl": ("train", 2, ["train/A/1.0.jpg"]),
+        "more_train.jsonl": ("train", 2, frames),
         "ucf101_test.jsonl": ("test", 1, ["test/B/5.0.jpg", "test/B/5.1.jpg"]),
     }
     assert new["files"] == [
@@ -151,7 +154,6 @@ def test_a_second_run_changes_nothing_and_a_second_edit_keeps_the_origin(dataset
 
 
 def test_errors_are_shown_as_validate_shows_them_and_nothing_is_written(dataset: Path) -> None:
-    drop_first_line(dataset / "ucf101_train.jsonl")
     shutil.copy(dataset / "ucf101_test.jsonl", dataset / "copy_test.jsonl")
     (dataset / "images/val/A/4.0.jpg").unlink()
     before = snapshot(dataset)
@@ -159,7 +161,7 @@ def test_errors_are_shown_as_validate_shows_them_and_nothing_is_written(dataset:
     lines = done.stdout.splitlines()
     assert "E401 the image 'val/A/4.0.jpg' is not in" in lines[0] and lines[1].startswith("    hint: ")
     assert "copy_test.jsonl:1:/id: E301 the id 'test-0000000004' is already that of " in lines[2]
-    assert lines[-1].startswith("2 errors, 0 warnings: 4 files, 5 records in ")
+    assert lines[-1].startswith("2 errors, 0 warnings: 4 files, 6 records, 12 images in ")
     assert done.stderr == f"No manifest was written into {dataset}: mend what was found first.\n"
     report = json.loads(run("manifest", dataset, "--format", "json", "--max-findings", "1", code=1).stdout)
     assert report["counts"] == {"E401": 1, "E301": 1} and len(report["findings"]) == 1
@@ -176,7 +178,8 @@ def test_warnings_hinder_nothing(dataset: Path) -> None:
 
 class TestWithoutAManifest:
     def test_the_files_are_described_by_their_names(self, tmp_path: Path) -> None:
-        shutil.copytree(EXAMPLES / "valid/dataset/images", tmp_path / "images")
+        (tmp_path / "images").mkdir()
+        shutil.copy(EXAMPLES / "valid/dataset/images/cat.jpg", tmp_path / "images")
         write(tmp_path / "mine_val.jsonl", record("v"))
         write(tmp_path / "mine_train-00000-of-00002.jsonl", record("a", "cat.jpg"), record("b"), record("c", "cat.jpg"))
         write(tmp_path / "mine_train-00001-of-00002.jsonl", record("d", "cat.jpg"))
@@ -374,7 +377,10 @@ def test_a_full_disk_leaves_the_old_manifest(dataset: Path) -> None:
     assert snapshot(dataset) == before
 
 
-def test_memory_does_not_grow_with_the_records(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "_IN_MEMORY", 1)
+    monkeypatch.setitem(target_run.PIECE_SIZE, "none", 1 << 16)
+
     def peak(records: int) -> int:
         folder = tmp_path / str(records)
         write(folder / "mine_train.jsonl", *(record(f"{number}", f"{number}.jpg") for number in range(records)))

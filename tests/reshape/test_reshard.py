@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("jsonl", *SHARDED)
 CAT, DOG = picture(1, "JPEG"), picture(2, "PNG")
-IMAGES = ["cat.jpg", "x/dog.png", "x/y/größe.jpg", "bird.jpeg"]
+IMAGES = ["cat.jpg", "x/dog.png", "x/y/größe.jpg", "bird.jpeg", "mouse.jpg"]
 METADATA = {
     "null": None,
     "big": 123456789012345678901234567890,
@@ -65,7 +65,7 @@ LINES = [
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Records of every kind in two splits, without a manifest."""
     folder = tmp_path_factory.mktemp("data")
-    return write_dataset(folder, {"train": LINES, "val": [line("v", "cat.jpg")]}, IMAGES)
+    return write_dataset(folder, {"train": LINES, "val": [line("v", "mouse.jpg")]}, IMAGES)
 
 
 def copy_of(folder: Path, records: list[bytes]) -> Path:

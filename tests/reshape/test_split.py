@@ -57,14 +57,14 @@ def singles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """200 records in two splits, each a group of its own: one "yes" for three "no", and ten answers given once."""
     answers = ["yes", "no", "no", "no"] * 50
     answers[:10] = [f"answer {number}" for number in range(10)]
-    lines = [line(f"{number:03d}", answer=answer) for number, answer in enumerate(answers)]
+    lines = [line(f"{number:03d}", user=f"Is it {number}?", answer=answer) for number, answer in enumerate(answers)]
     return write_dataset(tmp_path_factory.mktemp("singles"), {"train": lines[:120], "val": lines[120:]})
 
 
 @pytest.fixture(scope="module")
 def grouped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Groups of three, and records without a group of which two each have an image in common, though not the first."""
-    lines = [line(f"g{number:02d}", group=f"group {number // 3}") for number in range(60)]
+    lines = [line(f"g{number:02d}", user=f"{number}?", group=f"group {number // 3}") for number in range(60)]
     lines += [line(f"i{number:02d}", f"own{number}.png", f"{number // 2}.png") for number in range(20)]
     images = [*(f"own{number}.png" for number in range(20)), *(f"{number}.png" for number in range(10))]
     return write_dataset(tmp_path_factory.mktemp("grouped"), {"train": lines}, images)

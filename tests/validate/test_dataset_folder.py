@@ -115,4 +115,4 @@ def test_shards_need_no_folder(tmp_path: Path, output: str) -> None:
 def test_another_folder(tmp_path: Path) -> None:
     data = dataset(tmp_path, "z.jpg")
     (data / "images").rename(tmp_path / "elsewhere")
-    assert [code for code, _ in told(data, images_dir=tmp_path / "elsewhere")] == ["W417"]
+    assert told(data, images_dir=tmp_path / "elsewhere") == []  # a common pool holds other images too

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "schemas" / "examples" / "invalid"
 LEVELS: list[ImageLevel] = ["none", "exists", "header", "decode"]
+SHOWN_FROM: dict[str, ImageLevel] = {"W502": "header"}
+"""From which level an example is found, where that is not the rule's first: it has two paths to the same bytes."""
 
 
 def test_a_rule_is_explained_by_its_name_too() -> None:
@@ -64,5 +66,5 @@ def examples_of_levels() -> list[Path]:
 def test_the_page_tells_from_which_level_a_fault_is_found(path: Path) -> None:
     code = path.name[:4]
     found_at = [level for level in LEVELS if code in validate([path], images=level).counts]
-    assert row(code).endswith(f"| {found_at[0]} |")
+    assert found_at[0] == SHOWN_FROM.get(code, row(code).split(" | ")[-1].removesuffix(" |"))
     assert found_at == LEVELS[-len(found_at) :]

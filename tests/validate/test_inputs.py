@@ -7,6 +7,8 @@ import gzip
 import json
 import lzma
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ import pytest
 
 from phi3v_data.validate import unpack as unpacking
 from phi3v_data.validate import validate
+from tests.formats.shards import reshard, write_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +31,7 @@ def line(record_id: str) -> bytes:
     return json.dumps({"id": record_id, "source": "s", "conversations": [turn]}).encode() + b"\n"
 
 
+ROOT = Path(__file__).parents[2]
 LINES = line("a") + b"{broken\n" + line("a")
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
@@ -121,6 +125,68 @@ def test_a_file_that_changes_while_it_is_read_is_a_finding(tmp_path: Path, chang
     assert (finding.code, finding.file) == ("E110", str(first))
     assert ("vanished" if change == "delete" else "was changed") in finding.message
     assert result.records == 2
+
+
+def test_shards_that_vanish_are_findings_and_stop_nothing(tmp_path: Path) -> None:
+    for name in "abc":
+        write_dataset(tmp_path / name, {"train": [line(name).strip()]})
+        reshard(tmp_path / name, tmp_path / f"{name}.out", "webdataset")
+    paths = [next((tmp_path / f"{name}.out").glob("*.tar")) for name in "abc"]
+
+    def delete(done: int, total: int | None) -> None:
+        paths[1].unlink(missing_ok=True)
+        paths[0].unlink(missing_ok=True)
+
+    result = validate(paths, images="none", workers=2, on_progress=delete)
+    found = {(Path(finding.file).parent.name, finding.code) for finding in result.findings}
+    assert ("a.out", "E110") in found
+    assert found & {("b.out", "E107"), ("b.out", "E110")}
+    assert not {code for name, code in found if name == "c.out"}
+
+
+def test_a_listed_file_that_vanishes_before_its_checksum_is_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(ROOT / "schemas/examples/valid/dataset", folder)
+    names = sorted(path.name for path in folder.glob("*.jsonl"))
+    result = validate([folder], on_progress=lambda done, total: (folder / names[1]).unlink(missing_ok=True))
+    assert result.records > 0
+    assert {finding.code for finding in result.findings if finding.file.endswith(names[1])} <= {"E107", "E110"}
+    assert result.errors
+
+
+def test_a_cut_shard_is_told_once_and_proved_by_its_checksum(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", {"train": [line(name).strip() for name in "abc"]})
+    reshard(tmp_path / "data", tmp_path / "out", "parquet")
+    [shard] = (tmp_path / "out").glob("*.parquet")
+    os.truncate(shard, shard.stat().st_size // 2)
+    assert validate([tmp_path / "out"], images="none").counts == {"E109": 1, "E602": 1}
+
+
+def test_closed_standard_input_is_a_finding() -> None:
+    command = [sys.executable, "-m", "phi3v_data", "validate", "-", "--format", "json"]
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    [finding] = json.loads(done.stdout)["findings"]
+    assert (finding["code"], finding["message"]) == ("E107", "cannot be read: standard input is closed")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 143), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_no_copy_behind(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    command = [sys.executable, "-m", "phi3v_data", "validate", "-"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"x" * (1 << 21))  # more than a pipe holds: so it is being copied
+        process.stdin.flush()
+        process.send_signal(number)
+        process.stdin.close()
+        process.stdin = None
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert b"Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_room_for_what_a_pipe_holds_is_one_sentence(tmp_path: Path) -> None:
