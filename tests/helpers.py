@@ -50,10 +50,11 @@ def convert(source: Path, out_dir: Path, *args: str | Path, code: int = 0) -> su
     return run("convert", "ucf101", "--source", source, "--out_dir", out_dir, "--workers", "1", *args, code=code)
 
 
-def make_video(path: Path, count: int = 12) -> Path:
-    """Write a tiny video whose frames differ from each other; makes its folder."""
+def make_video(path: Path, count: int = 12, blue: int = 0) -> Path:
+    """Write a tiny video whose frames differ from each other, and from those of another blue; makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    frames = (np.full((HEIGHT, WIDTH, 3), 20 + index * 200 // count, np.uint8) for index in range(count))
+    frames = np.full((count, HEIGHT, WIDTH, 3), blue, np.uint8)
+    frames[..., :2] = (20 + np.arange(count) * 200 // count)[:, None, None, None]
     write_video(path, frames)
     return path
 

@@ -80,7 +80,8 @@ def write_nlvr2(folder: Path) -> None:
                     shown[0] = asked
                 stem = f"{split}-{number}-{pair}"
                 for side, colour in enumerate(shown):
-                    _save(_disc(_COLOURS[colour]), folder / split / f"{stem}-img{side}.png")
+                    left = 32 * rank + 4 * number + 2 * pair + side  # no picture is there twice
+                    _save(_disc(_COLOURS[colour], left), folder / split / f"{stem}-img{side}.png")
                 sentence = f"The left image shows a {_COLOURS[asked]} disc."
                 rows.append({"sentence": sentence, "label": str(shown[0] == asked), "identifier": f"{stem}-0"})
         _write_lines(folder / f"{split}.json", rows)
@@ -93,9 +94,9 @@ def _text(lines: Iterable[str], size: tuple[int, int], points: int, paper: tuple
     return image
 
 
-def _disc(colour: str) -> Image.Image:
+def _disc(colour: str, left: int) -> Image.Image:
     image = Image.new("RGB", (160, 120), "black")
-    ImageDraw.Draw(image).ellipse((50, 30, 110, 90), fill=colour)
+    ImageDraw.Draw(image).ellipse((left, 30, left + 60, 90), fill=colour)
     return image
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ _RATIO = 20
 _EXPECTED = 5
 """Records of a class that a split must have reason to hold before their absence is more than chance."""
 _NAMED = 3
+_PLACE = re.compile(r"\(?[A-Za-z0-9][).]?")
 
 
 class ClassImbalance(Rule):
@@ -59,7 +61,12 @@ def check_balance(facts: DatasetFacts, findings: Findings) -> None:
 
 
 def _are_classes(answers: Counter[str]) -> bool:
-    """Return whether answers are classes: many records of each on the whole, and no long tail of rare ones."""
+    """Return whether answers are classes: many records of each on the whole, and no long tail of rare ones.
+
+    Letters and digits are no classes but places in a list of options, which differs from question to question.
+    """
+    if all(_PLACE.fullmatch(answer) for answer in answers):
+        return False
     total = answers.total()
     if total < _LEAST_RECORDS or total < _RECORDS_A_CLASS * len(answers):
         return False

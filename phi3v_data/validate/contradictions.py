@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from phi3v_data.validate.result import Findings
 
 __all__ = ["ContradictingAnswers", "check_contradictions"]
+
+_LONGEST, _MOST_WORDS = 40, 4  # of an answer that is judged
+_LETTERED = re.compile(r"\s*\(?([A-Z])(?:[).]|\s*$)")
 
 
 class ContradictingAnswers(Rule):
@@ -102,9 +106,9 @@ def _judge(facts: DatasetFacts, questions: NDArray[np.uint64], contents: NDArray
     for again in facts.read(_first_places(facts, contents)):
         turn = again.record.conversations[0]
         slot = int(np.searchsorted(questions, np.uint64(hash_of(question_of(again.record)))))
-        if turn.assistant is None or slot == len(questions):  # nothing to judge, or the line has changed
+        if slot == len(questions) or not _is_short(turn.assistant):  # the line has changed, or it is a caption
             continue
-        answer, others = _hash(turn.assistant), set(map(_hash, turn.answers or ()))
+        answer, others = _hash(turn.assistant or ""), set(map(_hash, turn.answers or ()))
         if first[slot] < 0:
             first[slot], answers[slot] = again.place, answer
             if others:
@@ -139,5 +143,12 @@ def _report(facts: DatasetFacts, findings: Findings, places: NDArray[np.int64], 
             findings.add(*facts.where(again.place), problem)
 
 
+def _is_short(answer: str | None) -> bool:
+    """Return whether an answer is a word or a few: of longer ones there may be many that are right."""
+    return answer is not None and len(answer) <= _LONGEST and len(answer.split()) <= _MOST_WORDS
+
+
 def _hash(answer: str) -> int:
-    return hash_of(answer.strip().removesuffix(".").casefold())
+    """Return the hash of an answer as it is compared: of "(B)" and "B. a cat" only the letter counts."""
+    letter = _LETTERED.match(answer)
+    return hash_of(letter[1] if letter else answer.strip().removesuffix(".").casefold())

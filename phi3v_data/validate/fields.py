@@ -108,6 +108,7 @@ _MOST_TURNS = 1000
 _NULL = "null stands for an absent value, and this one is required: write it."
 _NUMBER = "Write the number in quotes."
 _JOIN = "A turn holds one text; all the answers that an evaluation accepts are the list 'answers' beside it."
+_PARTS = "Join the texts into one, and list the image files in the turn's 'images'."
 _TURN = 'Write each turn as an object: {"user": …, "assistant": …}.'
 _FIELDS = {"record": list(Record.model_fields), "turn": list(Turn.model_fields)}
 
@@ -189,6 +190,8 @@ def _type_hint(loc: Sequence[str | int], expected: str, value: object) -> str | 
         return _NUMBER
     if name == "assistant" and isinstance(value, list):
         return _JOIN
+    if name == "user" and isinstance(value, list):
+        return _PARTS
     return _TURN if len(loc) == 2 and isinstance(name, int) else None
 
 
@@ -201,4 +204,4 @@ def _unknown_hint(name: str, *, in_turn: bool) -> str | None:
     if name == "image":
         return "Images are the list 'images' of a turn of 'conversations'."
     near = get_close_matches(name.lower(), _FIELDS[here], n=1)
-    return f"Did you mean {near[0]!r}? {UnknownField.hint}" if near else None
+    return f"Did you mean {near[0]!r}?" if near else None

@@ -35,39 +35,39 @@ class _Format(NamedTuple):
 
 
 _NOTHING: frozenset[str] = frozenset()
-_CONVERT = "Convert the file: phi3v-data convert {} --source FILE --out_dir DIR"
-_LLAVA = _CONVERT.format("llava")
-_MESSAGES = _CONVERT.format("messages")
+_CONVERT = "{}; convert the file: phi3v-data convert {} --source FILE --out_dir DIR"
+_JOINED = "Each question and its answer become one turn with 'user' and 'assistant'"
+_MESSAGES = _CONVERT.format(_JOINED, "messages")
 _FORMATS = (
     _Format(
         frozenset({"image"}),
         frozenset({"from", "value"}),
         "LLaVA's kind (turns with 'from' and 'value')",
-        _LLAVA + ": it makes the turns, moves 'image' into them and deletes the <image> tags.",
+        _CONVERT.format("'image' moves into the turns, and the <image> tags go", "llava"),
     ),
     _Format(
         _NOTHING,
         frozenset({"from", "value"}),
         "ShareGPT's kind (turns with 'from' and 'value')",
-        _LLAVA + ": it joins each 'human' turn and the 'gpt' turn after it into one with 'user' and 'assistant'.",
+        _CONVERT.format("Each 'human' turn and the 'gpt' turn after it become one", "llava"),
     ),
     _Format(
         frozenset({"messages"}),
         _NOTHING,
         "OpenAI's and TRL's kind ('messages' with 'role' and 'content')",
-        _MESSAGES + ": it joins each question and its answer into one turn with 'user' and 'assistant'.",
+        _MESSAGES,
     ),
     _Format(
         _NOTHING,
         frozenset({"role", "content"}),
         "OpenAI's and TRL's kind (turns with 'role' and 'content')",
-        _MESSAGES + ": it joins each question and its answer into one turn with 'user' and 'assistant'.",
+        _MESSAGES,
     ),
     _Format(
         frozenset({"prompt", "completion"}),
         _NOTHING,
         "TRL's kind ('prompt' and 'completion')",
-        _MESSAGES + ": it makes of each pair a turn with 'user' and 'assistant'.",
+        _MESSAGES,
     ),
     _Format(
         frozenset({"instruction", "output"}),
@@ -75,17 +75,26 @@ _FORMATS = (
         "Alpaca's kind ('instruction', 'input' and 'output')",
         "Write one turn a row: 'instruction', a new line and 'input' as its 'user', 'output' as its 'assistant'.",
     ),
+    _Format(
+        frozenset({"query", "response"}),
+        _NOTHING,
+        "ms-swift's kind ('query' and 'response')",
+        "Write one turn a row: 'images' as its 'images', 'query' without <image> tags as its 'user', 'response' as its "
+        "'assistant'.",
+    ),
     *(
         _Format(
             frozenset({"question", answer}),
             _NOTHING,
             f"the kind that question answering has (columns 'question' and '{answer}')",
-            "Save the columns as a table and convert it: phi3v-data convert csv --source TABLE.csv --out_dir DIR; or "
-            "write one turn a row, with 'images', 'user' and 'assistant'.",
+            "Write one turn a row, with 'images', 'user' and 'assistant'; or save the columns as a table and convert "
+            "it: phi3v-data convert csv --source TABLE.csv --out_dir DIR",
         )
         for answer in ("answer", "answers")
     ),
 )
+_OF_IMAGES = frozenset({"image", "images"})
+_NO_FOLDER, _FOLDER = " --out_dir DIR", " --image_dir FOLDER --out_dir DIR"
 
 
 def foreign_problem(
@@ -100,5 +109,6 @@ def foreign_problem(
     """
     for known in _FORMATS:
         if known.of_record <= record and (turn is None if not known.of_turn else known.of_turn <= (turn or _NOTHING)):
-            return ForeignFormat.problem(what=what, format=known.name, hint=known.hint)
+            hint = known.hint if record.isdisjoint(_OF_IMAGES) else known.hint.replace(_NO_FOLDER, _FOLDER)
+            return ForeignFormat.problem(what=what, format=known.name, hint=hint)
     return None

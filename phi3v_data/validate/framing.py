@@ -9,6 +9,7 @@ from pydantic_core import from_json
 
 from phi3v_data.validate.decode import BOM
 from phi3v_data.validate.foreign import foreign_problem
+from phi3v_data.validate.not_lines import not_json_lines
 from phi3v_data.validate.rule import Rule
 
 if TYPE_CHECKING:
@@ -77,9 +78,10 @@ def file_fault(head: bytes, *, whole: bool) -> Problem | None:
         # With a byte order mark iconv finds the order itself, and takes the mark away.
         source = encoding[:6] if head.startswith(_MARKS) else encoding
         return OtherEncoding.problem(encoding=encoding, hint=OtherEncoding.hint.replace("UTF-16", source))
-    head = head.removeprefix(BOM).strip()
-    if not head.startswith((b"{", b"[")):
-        return None
+    text = head.removeprefix(BOM).strip()
+    if not text.startswith((b"{", b"[")):
+        return not_json_lines(head)
+    head = text
     if b"\n" not in head:
         return _foreign_ends(head) or _array(head, whole=whole)
     return _document(head, whole=whole)

@@ -22,6 +22,7 @@ from phi3v_data.validate import (  # noqa: F401 -- RULES is complete when every 
     length,
     lines,
     manifest,
+    not_lines,
     sameness,
     text,
     undecodable,
@@ -42,4 +43,5 @@ def no_such_rule(name: str) -> UsageError:
     near += get_close_matches(name.lower()[:_LONGEST_NAME], [rule.slug for rule in RULES.values()])
     if near:
         return UsageError(f"there is no rule {quote(name)}; did you mean {' or '.join(near)}?")
-    return UsageError(f"there is no rule {quote(name)}; the codes are {', '.join(codes)}")
+    families = ", ".join(sorted({f"{code[:2]}xx" for code in codes}, key=lambda family: (family[1], family[0])))
+    return UsageError(f"there is no rule {quote(name)}; the families are {families}: see docs/findings.md")

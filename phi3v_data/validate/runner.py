@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,9 @@ def validate(
 ) -> Result:
     """Hold files, dataset folders or standard input against every rule.
 
-    Every line is looked at once; a file that a manifest lists is read once more, for its checksum. Findings and their order do not depend on the number of workers. Memory does not grow with the files, except by 16
-    bytes a line for a moment at the end; some 40 bytes a line and 32 an image are kept in temporary files.
+    Every line is looked at once; a file that a manifest lists is read once more, for its checksum. Findings and their
+    order do not depend on the number of workers. Memory does not grow with the files, except by some 16 bytes a line at
+    the end; some 40 bytes a line and 32 an image are kept in temporary files.
 
     Args:
         paths: Files, dataset folders, glob patterns, or "-" for standard input. What cannot be read is a
@@ -100,7 +102,16 @@ def _useful_workers(asked: int | None, images: ImageLevel, total: int | None) ->
 
 
 def _total_size(targets: Sequence[Target]) -> int | None:
-    paths = [path for target in targets for path in target.files]
-    if not all(path is not None and (path.is_file() or not path.exists()) for path in paths):
+    sizes = [_size(path) for target in targets for path in target.files]
+    return None if None in sizes else sum(size for size in sizes if size is not None)
+
+
+def _size(path: Path | None) -> int | None:
+    """Return the size of a file, 0 of what cannot be read, None of a pipe."""
+    if path is None:
         return None
-    return sum(path.stat().st_size for path in paths if path is not None and path.exists())
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # opening it will say so
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

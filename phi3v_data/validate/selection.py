@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phi3v_data.errors import UsageError
 from phi3v_data.validate.rules import RULES, no_such_rule
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Selection:
         ignore: The same, for the rules left out.
 
     Raises:
-        UsageError: An item fits no rule.
+        UsageError: An item fits no rule, or what is selected names none.
     """
 
     select: Sequence[str] = ()
@@ -34,6 +35,8 @@ class Selection:
 
     def __post_init__(self) -> None:
         selected, ignored = set(_prefixes(self.select)), set(_prefixes(self.ignore))
+        if self.select and not selected:
+            raise UsageError("--select names no rule: give a code, the beginning of one or a name, as in --select E4,W")
         if not selected:
             selected = {""}
         wanted = (code for code in RULES if _longest(selected, code) > _longest(ignored, code))

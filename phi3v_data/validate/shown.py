@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from phi3v_data.errors import CannotRun
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import TextIO
@@ -57,8 +59,13 @@ def write_lines(lines: Iterable[str], stream: TextIO | None, *, color: bool | No
         lines: Each without its end.
         stream: Where to write; standard output where None.
         color: Whether colours are kept; None keeps them on a terminal, unless NO_COLOR is set.
+
+    Raises:
+        CannotRun: Standard output is closed.
     """
     stream = sys.stdout if stream is None else stream
+    if stream is None:
+        raise CannotRun("standard output is closed: let it lead to a terminal, a file or a pipe")
     encoding = getattr(stream, "encoding", None) or "utf-8"
     if color is None and os.environ.get("NO_COLOR"):  # https://no-color.org
         color = False

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phi3v_data.errors import UsageError
 from phi3v_data.layout import IMAGES, MANIFEST, data_files, files_at_hand, parse_name, suffix_of
 from phi3v_data.validate.lines import FileUnreadable
 from phi3v_data.validate.manifest import check_structure, load
+from phi3v_data.validate.rule import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,6 +62,9 @@ def find_targets(
         paths: As on the command line.
         images_dir: The images folder of all of them; by default `images` beside the JSONL files.
         against_manifest: Whether folders are held against their manifests.
+
+    Raises:
+        UsageError: A path is empty.
     """
     targets: list[Target] = []
     loose: dict[tuple[Path, str], Target] = {}
@@ -68,17 +73,16 @@ def find_targets(
         if str(path) == "-":
             targets.append(Target(images_dir or Path(IMAGES), files=[None]))
             continue
-        real = path.resolve()
+        if (fault := _fault(path)) is not None:
+            targets.append(Target(path.parent, problems=[(str(path), FileUnreadable.problem(fault=fault))]))
+            continue
+        real = _real(path)
         if real in seen:
             continue
         seen.add(real)
-        if glob.has_magic(str(path)) and not os.path.lexists(path):
-            problem = FileUnreadable.problem(fault="no file matches this pattern")
-            targets.append(Target(path.parent, problems=[(str(path), problem)]))
-            continue
         if _is_folder(path):
             target = _folder(path, images_dir, against_manifest)
-            unseen = {file.resolve(): file for file in reversed(target.files) if file is not None}
+            unseen = {_real(file): file for file in reversed(target.files) if file is not None}
             target.files = [file for real, file in reversed(unseen.items()) if real not in seen]
             seen.update(unseen)
             targets.append(target)
@@ -91,6 +95,32 @@ def find_targets(
     return targets
 
 
+def _real(path: Path) -> Path:
+    """Return where a path leads; unlike `Path.resolve` this bears links that go round in a circle."""
+    return Path(os.path.realpath(path))
+
+
+def _fault(path: Path) -> str | None:
+    """Return why a path can be no file's or folder's, or None where opening it will tell."""
+    if "\0" in str(path):
+        return "cannot be read: no name of a file holds a NUL"
+    if not _is_pattern(path):
+        return None
+    parent = next(parent for parent in path.parents if not glob.has_magic(str(parent)))
+    try:
+        os.scandir(parent).close()
+    except PermissionError as error:
+        return f"cannot be searched: {quote(str(parent))}: {error.strerror}"
+    except OSError:  # it is not there, or no folder
+        pass
+    return "no file matches this pattern"
+
+
+def _is_pattern(path: Path | str) -> bool:
+    """Whether a path is a pattern; what is there under its very name is none."""
+    return glob.has_magic(str(path)) and not os.path.lexists(path)
+
+
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
@@ -99,9 +129,10 @@ def _is_folder(path: Path) -> bool:
 
 
 def _expand(paths: Sequence[Path | str]) -> Iterator[Path]:
-    """Expand the patterns among the paths; what is there under its very name is no pattern."""
     for path in paths:
-        if glob.has_magic(str(path)) and not os.path.lexists(path):
+        if not str(path):
+            raise UsageError("a PATH is empty: give a file, a folder, a pattern, or - for standard input")
+        if _is_pattern(path) and "\0" not in str(path):
             matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 -- it may be absolute
             yield from map(Path, matches or [str(path)])
         else:

@@ -108,7 +108,8 @@ _HINTS_AT = {  # what stands where the decoder stopped, and what was probably me
     "'": "JSON has double quotes only: the line may be Python's repr; write it with json.dumps.",
     r"(?:True|False|None)\b": "JSON writes true, false and null: write the line with a JSON library.",
     "//|/\\*|#": "JSON has no comments: delete it.",
-    "\ufeff": "This is a byte order mark, invisible in editors: delete it.",
+    "\ufeff": "A byte order mark, invisible in editors, stands in the middle of the file, as where files with one were "
+    "joined: delete it.",
     r"[A-Za-z_$]\w*\s*:": "Keys stand in double quotes.",
     "[“”„]": "These are typographic quotes; JSON has straight ones.",
 }
@@ -167,7 +168,7 @@ def _place(data: bytes, error: str) -> tuple[str, int]:
 
 def _column(data: bytes, end: int) -> int:
     """Return the column, in characters from 1, of the byte that is number `end` from 1."""
-    return len(data[:end].decode(errors="ignore"))
+    return max(1, len(data[:end].decode(errors="ignore")))
 
 
 def _lone_surrogate(data: bytes) -> re.Match[bytes] | None:

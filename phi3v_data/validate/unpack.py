@@ -7,6 +7,7 @@ import gzip
 import importlib
 import lzma
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from phi3v_data.validate.temporary import temporary_space
@@ -45,9 +46,10 @@ def _zstd() -> Callable[[BinaryIO], Any] | None:
         opener: Callable[[BinaryIO], Any] = importlib.import_module("compression.zstd").ZstdFile  # Python 3.14
     except ModuleNotFoundError:
         try:
-            opener = importlib.import_module("zstandard").ZstdDecompressor().stream_reader
+            decompressor = importlib.import_module("zstandard").ZstdDecompressor()
         except ModuleNotFoundError:
             return None
+        opener = partial(decompressor.stream_reader, read_across_frames=True)  # as pzstd and cat write them
     return opener
 
 

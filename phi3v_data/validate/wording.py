@@ -37,7 +37,7 @@ _END = (
     r"|show\w*|contain\w*|depict\w*|include\w*|carefully|closely|briefly|correctly|hateful|offensive|funny|real|fake)\b)"
 )
 _SPOKEN_OF = re.compile(
-    rf"\b(?:shown|seen|depicted|displayed|visible)\s+(?:in|on)\s+{_DETERMINER}\s+(?:{_PICTURE}|{_FIGURE})\b"
+    rf"\b(?:shown|seen|depicted|displayed|visible)\s+(?:in|on)\s+{_DETERMINER}\s+(?:{_PICTURE}|{_FIGURE})\b(?!\s+of\b)"
     rf"|\b(?:(?:in|on)\s+{_DETERMINER}\s+(?:{_WHICH}\s+)?{_PICTURE}"
     rf"|(?:this|these)\s+(?:{_WHICH}\s+)?{_PICTURE}"
     rf"|{_DETERMINER}\s+{_WHICH}\s+(?:{_PICTURE}|{_FIGURE})"
@@ -46,6 +46,12 @@ _SPOKEN_OF = re.compile(
     re.IGNORECASE,
 )
 _NOUNS = ("image", "picture", "photo", "screenshot", "video", "meme", "figure", "chart", "diagram", "graph")
+_PLAIN_PART = re.compile(r"[:\"`{<#]|(?<!\w)'|\n\s*\n")  # what stands behind may be the text that the question is about
+_OTHER_TASK = re.compile(
+    r"\s*(?:please\s+)?(?:translate|correct|rewrite|rephrase|paraphrase|summari[sz]e|continue|define|write|compose|create"
+    r"|generate|design|suggest|how\s+(?:do|can|would|should)|where\s+(?:do|can)|is\s+\w+\s+still)\b",
+    re.IGNORECASE,
+)
 _IDIOM = re.compile(r"\b(?:keep|kept|stay|stays|put|puts|get|gets|not)\s+(?:\w+\s+)?$", re.IGNORECASE)
 _LONGEST = 1000  # characters; a story or an article may speak of pictures of its own
 
@@ -64,6 +70,9 @@ def check_wording(record: Record) -> list[Problem]:
 
 
 def _reference(text: str) -> str | None:
+    text = _PLAIN_PART.split(text, maxsplit=1)[0]
+    if _OTHER_TASK.match(text):
+        return None
     lowered = text.lower()
     if not any(noun in lowered for noun in _NOUNS):  # ten glances; the pattern would look at every word
         return None

@@ -19,9 +19,9 @@ QUESTION = "Classify the video into one of the following classes: Alpha, Bêta, 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Clips that all convert: three splits, three classes, two containers."""
+    """Clips that all convert, no two with a frame in common: three splits, three classes, two containers."""
     root = tmp_path_factory.mktemp("raw")
-    for name in (
+    names = (
         "train/Alpha/v_Alpha_g01_c01.avi",
         "train/Alpha/v_Alpha_g01_c02.mp4",
         "train/Bêta/holiday.mkv",
@@ -29,9 +29,10 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "val/Alpha/v_Alpha_g02_c01.avi",
         "test/Bêta/v_Bêta_g03_c01.avi",
         "test/日本/kyoto.avi",
-    ):
-        make_video(root / name)
-    make_video(root / "train/Alpha/short.avi", count=3)
+    )
+    for index, name in enumerate(names):
+        make_video(root / name, blue=30 * index)
+    make_video(root / "train/Alpha/short.avi", count=3, blue=240)
     return root
 
 

@@ -32,13 +32,17 @@ def merge(datasets: dict[str, Path], out_dir: Path, output: Format | None = None
 @pytest.fixture
 def cats(tmp_path: Path) -> Path:
     lines = [line("same", "one.png", "two.png", group="g", metadata={"x": 1e-7}), line("cat")]
-    return write_dataset(tmp_path / "cats", {"train": lines, "val": [line("v", user="And this?")]}, ["one.png", "two.png"])
+    return write_dataset(
+        tmp_path / "cats", {"train": lines, "val": [line("v", user="And this?")]}, ["one.png", "two.png"]
+    )
 
 
 @pytest.fixture
 def dogs(tmp_path: Path) -> Path:
     """With the ids, groups and images' paths of the others, and other pictures."""
-    folder = write_dataset(tmp_path / "dogs", {"train": [line("same", "one.png", group="g")], "test": [line("t", user="And that?")]})
+    folder = write_dataset(
+        tmp_path / "dogs", {"train": [line("same", "one.png", group="g")], "test": [line("t", user="And that?")]}
+    )
     (folder / "images").mkdir()
     (folder / "images/one.png").write_bytes((tmp_path / "cats/images/two.png").read_bytes())
     return folder

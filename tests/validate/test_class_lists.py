@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from phi3v_data.validate.class_lists import check_class_list
-from phi3v_schemas import Record
+from phi3v_schemas import Record, Turn
 
 
 def is_told(user: str, assistant: str) -> bool:
@@ -56,10 +56,14 @@ def test_a_letter_stands_for_its_option(user: str) -> None:
 @pytest.mark.parametrize(
     ("user", "right", "wrong"),
     [
-        ("Is this meme hateful?\nAnswer yes or no.", ["Yes", "no.", "No"], ["maybe", "true", "hateful"]),
-        ('Does "a, b" hold true? Answer yes or no.', ["Yes.", "No, it does not."], ["False", "a"]),
-        ("Is it so? Please answer with 'yes' or 'no'.", ["yes"], ["true"]),
-        ("Is it so? Answer true or false.", ["True", "False."], ["yes"]),
+        (
+            "Is this meme hateful?\nAnswer yes or no.",
+            ["Yes", "no.", "No", "y", "true", "It isn't"],
+            ["maybe", "hateful"],
+        ),
+        ('Does "a, b" hold true? Answer yes or no.', ["Yes.", "No, it does not.", "False"], ["a"]),
+        ("Is it so? Please answer with 'yes' or 'no'.", ["yes"], ["perhaps"]),
+        ("Is it so? Answer true or false.", ["True", "False.", "yes"], ["perhaps"]),
     ],
 )
 def test_yes_or_no(user: str, right: list[str], wrong: list[str]) -> None:
@@ -101,3 +105,32 @@ def test_a_question_without_an_answer_is_left_alone() -> None:
 def test_one_question_after_another_is_held_against_its_own_list() -> None:
     first, second = "Choose from: cat, dog.", "Choose from: bird, fish."
     assert [is_told(user, "fish") for user in (first, second, first, second)] == [True, False, True, False]
+
+
+LETTERS = "What is it?\nA. a cat\nB. a dog\nC. a horse\nAnswer with the letter."
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        (LETTERS, "The answer is B."),
+        (LETTERS, "Option B"),
+        (LETTERS, "Final answer: (C)"),
+        (LETTERS, "\\boxed{B}"),
+        (LETTERS, "<answer>B</answer>"),
+        (LETTERS, "AB"),
+        (LETTERS, "dog"),
+        (LETTERS, "It has hooves and a mane, which neither of the other two has."),
+        ("Is it?\nOptions:\n1. cat\n2. dog", "Option 2"),
+        ("Classify into one of the following classes: hot_dog, cat.", "Hot dog"),
+        ("Choose one of the following options: yes (it is), no (it is not).", "yes"),
+        ("Compare the following options: renting, buying.", "Cheaper"),
+        ("Explain the following classes: nobility, clergy.", "Estates"),
+        ("Write a Python enum with choices: RED, GREEN", "Enum"),
+        ("Translate the following options: Ja, Nein", "Yes, No"),
+        ("Is it a cat? Answer yes or no.", "unanswerable"),
+    ],
+)
+def test_sound_answers_and_lists_that_permit_nothing(question: str, answer: str) -> None:
+    record = Record(id="a", source="s", conversations=[Turn(user=question, assistant=answer)])
+    assert check_class_list(record) == []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -149,6 +151,14 @@ def test_arrays_of_other_formats_name_their_converter(value: Any, command: str, 
         "\0" * 4096,
         lines() + "\0" * 4096,
         lines().replace("Hi?", "a \0 b"),
+        "one line of garbage",
+        "a,b\n" * 3 + "  " + lines(1),
+        "Loading\nDone\n" + lines(1)[:40],
+        "Loading\n" + lines(1)[:40] + "\nDone\n",
+        "\ufeff\n \r\n\t\n",
+        "null\n[]\n",
+        "1\n2\n",
+        '"a"\n"b"\n',
     ],
 )
 def test_lines_stay_lines(text: str) -> None:
@@ -157,3 +167,47 @@ def test_lines_stay_lines(text: str) -> None:
 
 def test_a_line_of_wide_text_among_others_is_no_matter_of_the_file() -> None:
     assert code(lines(5).encode() + lines(1).encode("utf-16-le") + b"\n" + lines(5).encode()) is None
+
+
+def tar() -> bytes:
+    """A shard, whose lines of JSON could be taken for the file's."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        member = tarfile.TarInfo("a.json")
+        member.size = len(data := b"\n" + lines().encode())
+        archive.addfile(member, io.BytesIO(data))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "way_out"),
+    [
+        (b"PAR1\x15\x04\n{\n\x00" * 99, "a Parquet file", "Name it .parquet"),
+        (tar(), "a tar archive", "Name it .tar"),
+        (b"PK\x03\x04\n{\n\0", "a ZIP archive", "Unpack it"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "a PNG image", "the images folder"),
+        (b"\xff\xd8\xff\xe0", "a JPEG image", "the images folder"),
+        (b"%PDF-1.7\n%", "a PDF document", "phi3v-data convert --help"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 1\n", "a Git LFS pointer", "git lfs pull"),
+        (b"<!DOCTYPE html>\n<html><body>404</body></html>", "a web page", "The download failed"),
+        (b"<html>", "a web page", "The download failed"),
+        (b"<annotation>\n<size/>\n</annotation>", "XML", "phi3v-data convert --help"),
+        (b"image,label\na.jpg,cat\nb.jpg,dog\n", "a table (CSV)", "convert csv --source FILE --out_dir DIR"),
+        (b'\xef\xbb\xbfimage,label\r\n"a, b.jpg",cat\r\n', "a table (CSV)", "convert csv --source FILE --out_dir DIR"),
+        (b"image\tlabel\na.jpg\tcat", "a table (TSV)", "convert csv --source FILE --out_dir DIR"),
+        (b"- id: a\n  source: b\n", "YAML", "phi3v-data convert --help"),
+        (b"Hello world\nfoo\n", "text", "phi3v-data convert --help"),
+        ("Größe, so\rund so\nweiter\n".encode("latin-1"), "text", "phi3v-data convert --help"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_no_json_at_all_is_told_as_a_whole(data: bytes, kind: str, way_out: str) -> None:
+    problem = fault(data)
+    assert problem is not None
+    assert (problem.rule.code, problem.message) == ("E121", f"the file is {kind}, not JSON lines; no line was read")
+    assert way_out in problem.hint
+
+
+def test_a_long_file_of_text_is_told_by_its_beginning() -> None:
+    assert code("word word\n" * 100_000) == "E121"
+    assert code("word " * 100_000) is None

@@ -81,6 +81,14 @@ def test_zstd_is_told_whether_or_not_it_can_be_unpacked(tmp_path: Path) -> None:
     assert "zstd -d" in finding.hint
 
 
+def test_all_frames_of_zstd_are_unpacked(tmp_path: Path) -> None:
+    zstandard = pytest.importorskip("zstandard")
+    file = tmp_path / "toy_train.jsonl.zst"
+    file.write_bytes(b"".join(zstandard.ZstdCompressor().compress(line(name)) for name in "abc"))
+    result = validate([file], images="none")
+    assert (result.records, result.counts) == (3, {"E111": 1})
+
+
 def test_a_bomb_is_not_unpacked_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpacking, "_HARMLESS", 1 << 20)
     file = tmp_path / "toy_train.jsonl"

@@ -7,6 +7,8 @@ import json
 import os
 import pty
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -225,6 +227,15 @@ def test_annotations_are_read_back_as_they_were_meant(tmp_path: Path, monkeypatc
 def test_a_finding_of_a_folder_has_no_line() -> None:
     text = shown(render_github, result_of(("/elsewhere", None, blank())))
     assert text.startswith("::warning file=/elsewhere,title=W104 blank-line::blank line. Go on.\n::notice ")
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github"])
+def test_closed_standard_output_is_no_success(form: str) -> None:
+    command = [sys.executable, "-m", "phi3v_data", "validate", os.devnull, "--format", form]
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command], stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "standard output is closed" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def _read_command(line: str) -> tuple[str, dict[str, str], str]:

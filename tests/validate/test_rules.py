@@ -149,6 +149,10 @@ def test_schema_findings_say_what_and_where(tmp_path: Path, line: Any, code: str
         (record(conversations={"user": "u"}), "Write a list of turns"),
         (record(conversations=["Hi?"]), "Write each turn as an object"),
         (record(conversations=[{"user": "u", "assistant": ["a", "b"]}]), "are the list 'answers' beside it"),
+        (
+            record(conversations=[{"user": [{"type": "text", "text": "u"}]}]),
+            "list the image files in the turn's 'images'",
+        ),
         (record(conversations=[{"user": "u", "answers": "a"}]), "Write a list, even for one answer"),
         (record(id=17), "Write the number in quotes"),
         (record(source=None), "null stands for an absent value"),
@@ -188,6 +192,7 @@ def test_every_unanswered_turn_is_named(tmp_path: Path) -> None:
         ({"id": "a", "source": "s", "conversations": [{"role": "user", "content": "x"}]}, "OpenAI", "messages"),
         ({"prompt": "x", "completion": "y"}, "TRL", "convert messages"),
         ({"instruction": "x", "input": "", "output": "y"}, "Alpaca", "'output' as its 'assistant'"),
+        ({"query": "x", "response": "y", "images": ["a.jpg"]}, "ms-swift", "'response' as its 'assistant'"),
         ({"question": "x", "answer": "y", "image": "a.jpg"}, "question answering", "convert csv"),
         ({"question": "x", "answers": ["y"], "image": "a.jpg"}, "question answering", "convert csv"),
     ],
@@ -199,6 +204,26 @@ def test_other_tools_formats_are_one_finding_with_a_way_out(
     assert finding.code == "E207"
     assert words in finding.message
     assert way_out in finding.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ({"conversations": [{"from": "human", "value": "x"}]}, "llava --source FILE"),
+        (
+            {"image": "a.jpg", "conversations": [{"from": "human", "value": "x"}]},
+            "llava --source FILE --image_dir FOLDER",
+        ),
+        ({"messages": []}, "messages --source FILE"),
+        ({"messages": [], "images": ["a.jpg"]}, "messages --source FILE --image_dir FOLDER"),
+        ({"question": "x", "answer": "y", "image": "a.jpg"}, "csv --source TABLE.csv --image_dir FOLDER"),
+    ],
+)
+def test_the_command_that_converts_stands_last_and_names_the_images_folder(
+    tmp_path: Path, line: Any, command: str
+) -> None:
+    [finding] = findings_of(tmp_path, line)
+    assert finding.hint.endswith(f": phi3v-data convert {command} --out_dir DIR")
 
 
 def test_fields_of_another_format_beside_conversations_are_only_unknown(tmp_path: Path) -> None:

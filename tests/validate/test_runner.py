@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from phi3v_data.errors import UsageError
 from phi3v_data.validate import columns, exit_code, facts, ids, render_json, render_text, target_run, validate
 from phi3v_data.validate.inputs import Inputs
 from phi3v_schemas import Report
@@ -100,6 +101,32 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
     file.write_bytes(line("a"))
     file.chmod(0)
     assert codes(file) == {"E107": 1}
+
+
+def test_paths_that_no_file_can_have_are_findings(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.jsonl"
+    loop.symlink_to(loop)
+    paths = [loop, tmp_path / ("x" * 300 + ".jsonl"), str(tmp_path / "a\0b.jsonl"), str(tmp_path / "a\0*.jsonl")]
+    good = tmp_path / "good.jsonl"
+    good.write_bytes(line("a"))
+    result = validate([*paths, good], images="none")
+    assert [finding.code for finding in result.findings] == ["E107"] * 4
+    assert result.records == 1
+
+
+def test_an_empty_path_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="a PATH is empty"):
+        validate([""])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_pattern_in_a_folder_without_permission(tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o300)
+    [finding] = validate([str(folder / "*.jsonl")]).findings
+    assert finding.code == "E107"
+    assert finding.message.endswith("Permission denied")
 
 
 def test_duplicates_across_files_of_a_dataset_name_both_places(tmp_path: Path) -> None:
@@ -262,6 +289,9 @@ def test_every_line_is_accounted_for_whatever_the_bytes(tmp_path: Path, pieces: 
     file.write_bytes(content)
     result = validate([file], images="none")
     lines = content.split(b"\n")
+    if "E121" in result.counts:
+        assert not any(text.strip().startswith((b"{", b"[")) for text in lines)
+        return
     if content.startswith(b"\xef\xbb\xbf"):
         lines[0] = lines[0][3:]
     held = [number for number, text in enumerate(lines, start=1) if text.strip(b" \t\r\n\v\f")]

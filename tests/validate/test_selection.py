@@ -24,7 +24,6 @@ def of(*prefixes: str) -> set[str]:
     ("select", "ignore", "expected"),
     [
         ((), (), of("")),
-        (("",), (), of("")),
         (("E4", "W"), (), of("E4", "W")),
         (("e4,w, E101 ,",), (), of("E4", "W", "E101")),
         (("Image-Missing",), (), {"E401"}),
@@ -42,14 +41,21 @@ def test_the_longest_match_decides_and_a_tie_is_ignored(
     assert left(select, ignore) == expected
 
 
+@pytest.mark.parametrize("items", [("",), (",",), (" , ", "")])
+def test_a_selection_that_names_no_rule_is_refused(items: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="--select names no rule"):
+        Selection(items)
+    assert left(ignore=items) == of("")
+
+
 @pytest.mark.parametrize(
     ("item", "words"),
     [
         ("image-mising", "no rule 'image-mising'; did you mean image-missing"),
         ("E4011", "no rule 'E4011'; did you mean E401"),
-        ("X9", "no rule 'X9'; the codes are E101, E102"),
-        ("4", "no rule '4'; the codes are"),
-        ("\x1b[31m" + "x" * 1000, r"no rule '\\x1b\[31mx+'…; the codes"),
+        ("X9", r"no rule 'X9'; the families are E1xx, W1xx, E2xx.*: see docs/findings.md$"),
+        ("4", "no rule '4'; the families are"),
+        ("\x1b[31m" + "x" * 1000, r"no rule '\\x1b\[31mx+'…; the families"),
     ],
 )
 def test_what_fits_no_rule_is_refused_with_what_is_near(item: str, words: str) -> None:

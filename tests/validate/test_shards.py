@@ -58,7 +58,9 @@ def test_images_are_looked_at_as_closely_as_is_asked(
 
 @pytest.mark.parametrize("output", SHARDED)
 def test_ids_of_all_shards_of_a_dataset_differ(tmp_path: Path, output: Format) -> None:
-    data = write_dataset(tmp_path / "data", {"train": [line(name, user=f"{name}?") for name in "abcba"], "val": [line("c", user="c?")]})
+    data = write_dataset(
+        tmp_path / "data", {"train": [line(name, user=f"{name}?") for name in "abcba"], "val": [line("c", user="c?")]}
+    )
     reshard(data, tmp_path / "out", output, shard_records=2)
     (tmp_path / "out/manifest.json").unlink()
     suffix = {"webdataset": "tar", "parquet": "parquet"}[output]

@@ -201,3 +201,10 @@ def test_long_numbers_break_nothing(digits: int) -> None:
     _, [problem] = read_record(b'{"id": ' + b"9" * digits + b', "source": "s", "conversations": [{"user": "u"}]}')
     assert problem.rule.code in ("E101", "E202")
     assert len(problem.message) <= 300
+
+
+def test_a_mark_where_files_were_joined_is_at_a_column_and_told() -> None:
+    record, [problem] = read_record(b"\xef\xbb\xbf" + GOOD)
+    assert record is None
+    assert problem.message.endswith("at column 1")
+    assert "files with one were joined" in problem.hint

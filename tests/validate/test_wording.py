@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from phi3v_data.validate.wording import check_wording
-from phi3v_schemas import Record
+from phi3v_schemas import Record, Turn
 
 
 def said(*texts: str) -> list[str]:
@@ -69,3 +69,18 @@ def test_other_uses_of_the_words_are_left_alone(text: str) -> None:
 
 def test_a_long_text_may_speak_of_pictures_of_its_own() -> None:
     assert said("She saw the man in the picture. " * 100) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Correct the grammar: There is many people in the picture.",
+        "Translate 'Look at this picture.' into German.",
+        "How do I centre this image in CSS?",
+        "Write a caption for this photo.",
+        "Is Anna still in the picture?",
+        "What is shown in the chart of accounts?",
+    ],
+)
+def test_a_text_about_something_else_is_let_be(text: str) -> None:
+    assert check_wording(Record(id="a", source="s", conversations=[Turn(user=text, assistant="b")])) == []

@@ -11,6 +11,7 @@ from PIL import Image
 from transformers import AutoModelForCausalLM, AutoProcessor
 
 import phi3v_train.model  # noqa: F401  # tells transformers about the model
+from phi3v_data.manifest.renew import renew_manifest
 from tests.helpers import snapshot
 from tests.phi3v_train.end_to_end.by_hand import sum_of_losses
 from tests.phi3v_train.end_to_end.commands import figures, losses
@@ -38,6 +39,20 @@ def test_a_dry_run_shows_all_and_trains_nothing(
     assert re.search(r"^adapters: language +8,864 +0  float32$", run.stdout, re.MULTILINE)
     assert re.search(r"^total +8,864 +204,064  4.16% trains$", run.stdout, re.MULTILINE)
     assert snapshot(tmp_path).keys() == {"data_check.json"}
+
+
+def test_groups_in_two_splits_are_told_of_and_stop_nothing(commands: Commands, flags: Flags, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    write_split(data, "train", [record(name) | {"group": "one"} for name in ("a", "b")])
+    write_split(data, "val", [record("c", turn("Why?", "So.")) | {"group": "one"}])
+    assert renew_manifest(data).manifest
+    run = commands.run(*flags(tmp_path / "out", data_dir=data), "--dry_run")
+    assert f"\nData     {data} (2) records; " in run.stdout
+    assert run.stderr.splitlines() == [
+        f"Warning: {data} has groups that are in several splits, so that an evaluation on one is no proof: "
+        f"phi3v-data validate {data} shows them"
+    ]
 
 
 def test_a_preset_fills_in_what_no_flag_gives(commands: Commands, flags: Flags, tmp_path: Path) -> None:
