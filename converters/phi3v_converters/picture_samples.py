@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,6 +70,7 @@ def write_hateful_memes(folder: Path) -> None:
 
 def write_nlvr2(folder: Path) -> None:
     """Write `train`, `dev`, `test1.json` and their pictures: 24 pairs of coloured discs, a sentence for every two."""
+    radii = count(10)  # so that no picture is there twice
     for rank, (split, sets) in enumerate({"train": 8, "dev": 2, "test1": 2}.items()):
         rows = []
         for number in range(sets):
@@ -80,8 +82,7 @@ def write_nlvr2(folder: Path) -> None:
                     shown[0] = asked
                 stem = f"{split}-{number}-{pair}"
                 for side, colour in enumerate(shown):
-                    left = 32 * rank + 4 * number + 2 * pair + side  # no picture is there twice
-                    _save(_disc(_COLOURS[colour], left), folder / split / f"{stem}-img{side}.png")
+                    _save(_disc(_COLOURS[colour], next(radii)), folder / split / f"{stem}-img{side}.png")
                 sentence = f"The left image shows a {_COLOURS[asked]} disc."
                 rows.append({"sentence": sentence, "label": str(shown[0] == asked), "identifier": f"{stem}-0"})
         _write_lines(folder / f"{split}.json", rows)
@@ -94,9 +95,9 @@ def _text(lines: Iterable[str], size: tuple[int, int], points: int, paper: tuple
     return image
 
 
-def _disc(colour: str, left: int) -> Image.Image:
+def _disc(colour: str, radius: int) -> Image.Image:
     image = Image.new("RGB", (160, 120), "black")
-    ImageDraw.Draw(image).ellipse((left, 30, left + 60, 90), fill=colour)
+    ImageDraw.Draw(image).ellipse((80 - radius, 60 - radius, 80 + radius, 60 + radius), fill=colour)
     return image
 
 
