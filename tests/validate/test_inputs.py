@@ -182,9 +182,11 @@ def test_closed_standard_input_is_a_finding() -> None:
 def test_a_signal_leaves_no_copy_behind(tmp_path: Path, number: signal.Signals, code: int) -> None:
     command = [sys.executable, "-m", "phi3v_data", "validate", "-"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and would be there too
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
     ) as process:
+        signal.signal(signal.SIGHUP, inherited)
         assert process.stdin is not None
         process.stdin.write(b"x" * (1 << 21))  # more than a pipe holds: so it is being copied
         process.stdin.flush()
