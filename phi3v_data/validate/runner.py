@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["validate"]
 
-_WORTH_IT = 4  # pieces, before which a process does not pay for its start
+_WORTH_IT = 16  # pieces, before which a process does not pay for its start
 
 
 def validate(

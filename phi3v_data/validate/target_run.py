@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["PIECE_SIZE", "Progress", "TargetRun"]
 
 PIECE_SIZE = {"none": 1 << 22, "exists": 1 << 20, "header": 1 << 19, "decode": 1 << 16}
-"""Bytes of a piece, by how closely images are looked at: some tenths of a second's work."""
+"""Bytes of a piece, by how closely images are looked at: about a tenth of a second's work."""
 
 _ALL_KEPT = 1 << 17  # bytes of a piece where all findings are kept: there may be one for every byte or two
 
