@@ -34,9 +34,11 @@ class Block(NamedTuple):
     """Some lines that follow each other."""
 
     data: bytes
-    """Them all, as they are in the file; empty where they are not kept."""
+    """Them all, with the newlines between them; empty where they are not kept."""
     lines: list[bytes | TooLong]
     """Each without its newline."""
+    is_ended: bool = True
+    """Whether a newline follows the last of them; without one the file ends here."""
 
 
 class Line(NamedTuple):
@@ -97,12 +99,12 @@ def read_blocks(
         end = data.rfind(b"\n") + 1
         if end and size > min(_CHUNK, limit):  # it becomes a block by itself
             first = data.find(b"\n")
-            yield _single(begun, size, data[:first], limit)
+            yield _single(begun, size, data[:first], limit, is_ended=True)
             begun.clear()
             data, end = data[first + 1 :], end - first - 1
             size = 0
         if end:
-            yield _several(bytes(begun) + data[:end], limit)
+            yield _several(b"".join((begun, memoryview(data)[:end])), limit)
             begun.clear()
             size = 0
         size += len(data) - end
@@ -111,16 +113,16 @@ def read_blocks(
         else:
             begun.clear()
     if size:
-        yield _single(begun, size, b"", limit)
+        yield _single(begun, size, b"", limit, is_ended=False)
 
 
-def _single(begun: bytearray, size: int, rest: bytes, limit: int) -> Block:
+def _single(begun: bytearray, size: int, rest: bytes, limit: int, *, is_ended: bool) -> Block:
     size += len(rest)
     if size > limit:
-        return Block(b"", [TooLong(size)])
+        return Block(b"", [TooLong(size)], is_ended)
     begun += rest
     line = bytes(begun)
-    return Block(line, [line])
+    return Block(line, [line], is_ended)
 
 
 def _several(data: bytes, limit: int) -> Block:

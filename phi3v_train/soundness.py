@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from phi3v_data.fs import sha256_of
 from phi3v_data.layout import read_manifest
 from phi3v_data.validate import validate
+from phi3v_data.validate.rule import counted
 from phi3v_train.sources import BadData
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def check_sound(path: Path, images_dir: Path | None = None) -> list[str]:
     others = {code: count for code, count in result.counts.items() if code not in _ADVICE}
     if others:
         lines.append(
-            f"{path} has {_counted(sum(others.values()), 'warning')} ({_listed(others)}): "
+            f"{path} has {counted(sum(others.values()), 'warning')} ({_listed(others)}): "
             f"{_validate(path, images_dir)} shows them"
         )
     return lines
@@ -79,7 +80,7 @@ def _describe_errors(path: Path, images_dir: Path | None, result: Result) -> str
     """Return the first findings, a line each, and what to do."""
     errors = {code: count for code, count in result.counts.items() if code.startswith("E")}
     found = [finding for finding in result.findings if finding.severity == "error"][:_SHOWN]
-    lines = [f"{path} has {_counted(result.errors, 'error')} ({_listed(errors)}){':' if found else ''}"]
+    lines = [f"{path} has {counted(result.errors, 'error')} ({_listed(errors)}){':' if found else ''}"]
     for finding in found:
         place = finding.file if finding.line is None else f"{finding.file}:{finding.line}"
         lines.append(f"  {place}: {finding.code} {finding.message}")
@@ -101,7 +102,3 @@ def _renew(path: Path) -> str:
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{code} × {count:,}" for code, count in counts.items())
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

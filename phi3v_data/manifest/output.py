@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from phi3v_data.layout import MANIFEST
+from phi3v_data.validate.rule import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,4 +80,4 @@ def _change(old: DataFile | None, new: DataFile | None) -> str:
 
 
 def _records(file: DataFile) -> str:
-    return f"{file.records:,} record" if file.records == 1 else f"{file.records:,} records"
+    return counted(file.records, "record")

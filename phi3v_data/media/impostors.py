@@ -10,7 +10,7 @@ _MAGICS = {
     b"PK\x03\x04": "a ZIP archive, not an image",
     b"\x1f\x8b": "compressed by gzip, not an image",
     b"\x28\xb5\x2f\xfd": "compressed by zstd, not an image",
-    b"Rar!": "a RAR archive, not an image",
+    b"Rar!\x1a\x07": "a RAR archive, not an image",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive, not an image",
     b"\x1a\x45\xdf\xa3": "a video (Matroska or WebM), not an image",
     b"\x00\x00\x01\xba": "a video (MPEG), not an image",

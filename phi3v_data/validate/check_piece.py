@@ -12,8 +12,9 @@ from phi3v_data.formats.record_file import BadShard
 from phi3v_data.image_folder import ImageFolder
 from phi3v_data.lines import TooLong, read_blocks
 from phi3v_data.validate.decode import BOM, decode
-from phi3v_data.validate.facts import PieceFacts
-from phi3v_data.validate.keys import DuplicateKey, duplicate_keys, quotes_in, strings_in
+from phi3v_data.validate.facts import PieceFacts, hash_of
+from phi3v_data.validate.glance import glance
+from phi3v_data.validate.keys import DuplicateKey, duplicate_keys, quotes_in
 from phi3v_data.validate.lines import BlankLine, ByteOrderMark, FileUnreadable, LineTooLong, ShardDamaged
 from phi3v_data.validate.piece import Outcome
 from phi3v_data.validate.record_checks import RecordChecks
@@ -80,15 +81,14 @@ class _Work:
             else:
                 self._check_section()
         except OSError as error:
-            self._found.append((None, FileUnreadable.problem(fault=f"cannot be read: {error.strerror or error}")))
+            self._found.append((None, FileUnreadable.because(error)))
         self._keep()
         return self._outcome
 
     def _check_section(self) -> None:
         with self._piece.path.open("rb") as file:
             for block in read_blocks(_Section(file, self._piece.start, self._piece.size), limit=self._max_line):
-                ended = block.data.endswith(b"\n")
-                self._check_block(block.data, block.lines, ended=ended)
+                self._check_block(block.data, block.lines, ended=block.is_ended)
 
     def _check_shard(self) -> None:
         try:
@@ -103,16 +103,18 @@ class _Work:
     ) -> None:
         """Check lines that follow each other; not `ended` is the last one of a file without a newline."""
         self._checks.start_block(data)
-        check, facts, found = self._checks.check, self._outcome.facts, self._found
+        check, looks_further = self._checks.check, self._checks.looks_further
+        facts, found = self._outcome.facts, self._found
+        ids, is_related = facts.ids, facts.related
         before = self._outcome.lines
         strings: list[int | None] = []  # of each line; None where it holds no record
+        is_large = len(data) >= LARGE
         for line in lines:
-            record, error = None, None
-            if len(line) < LARGE:
-                try:
-                    record = decode(line)
-                except ValidationError as raised:
-                    error = raised
+            error = None
+            try:
+                record = None if is_large else decode(line)
+            except ValidationError as raised:
+                record, error = None, raised
             if record is None:
                 is_last = len(strings) + 1 == len(lines)
                 record = self._explain(before + len(strings) + 1, line, error, ended=ended or not is_last)
@@ -120,11 +122,14 @@ class _Work:
                     facts.skip()
                     strings.append(None)
                     continue
-            strings.append(strings_in(record))
-            if problems := check(record, len(line), held):
+            count, is_plain = glance(record)
+            strings.append(count)
+            if looks_further or not is_plain:
                 number = before + len(strings)
-                found += [(number, problem) for problem in problems]
-            facts.add(record)
+                found += [(number, problem) for problem in check(record, len(line), held, is_plain=is_plain)]
+            ids.append(hash_of(record.id))
+            if is_related:
+                facts.relate(record)
         sound = len(lines) - strings.count(None)
         self._outcome.lines += len(lines)
         self._outcome.sound += sound
@@ -166,10 +171,9 @@ class _Work:
     def _find_duplicate_keys(
         self, data: bytes, lines: Sequence[bytes | TooLong], strings: Sequence[int | None], before: int
     ) -> None:
-        counted = [(line, count) for line, count in zip(lines, strings, strict=True) if count is not None]
-        if len(counted) < len(lines):
-            data = b"\n".join([line for line, _ in counted])  # type: ignore[misc]  # what holds a record is bytes
-        if quotes_in(data) == 2 * sum([count for _, count in counted]):
+        if None in strings:
+            data = b"\n".join(line for line, count in zip(lines, strings, strict=True) if count is not None)  # type: ignore[misc]  # what holds a record is bytes
+        if quotes_in(data) == 2 * sum(filter(None, strings)):
             return
         for number, (line, count) in enumerate(zip(lines, strings, strict=True), before + 1):
             if count is not None and isinstance(line, bytes) and quotes_in(line) != 2 * count:

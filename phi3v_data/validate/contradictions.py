@@ -76,8 +76,7 @@ def _disputed(facts: DatasetFacts) -> NDArray[np.uint64]:
     content = np.zeros(len(questions), np.uint64)
     differs = np.zeros(len(questions), np.bool_)
     for slots, contents in _questions_and_contents(facts, questions):
-        new = np.flatnonzero(content[slots] == NOTHING)[::-1]
-        content[slots[new]] = contents[new]
+        keep_first(content, slots, contents, empty=NOTHING)
         differs[slots[contents != content[slots]]] = True
     return questions[differs]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -35,6 +35,7 @@ Range = tuple[str, int, int]
 """A split, and where in a column one of its files begins and ends."""
 
 _DIGEST = 16  # bytes
+_Number = TypeVar("_Number", np.int64, np.uint64)
 
 
 class Crossings(NamedTuple):
@@ -168,10 +169,17 @@ def hits(
             yield found + place, slots[found]
 
 
-def keep_first(first: NDArray[np.int64], slots: NDArray[np.intp], places: NDArray[np.int64]) -> None:
-    """Note the places of values that have none; of several of the same value the first stays."""
-    new = np.flatnonzero(first[slots] < 0)[::-1]
-    first[slots[new]] = places[new]
+def keep_first(first: NDArray[_Number], slots: NDArray[np.intp], found: NDArray[_Number], *, empty: int = -1) -> None:
+    """Note what was found for values, such as their places, where nothing is noted; of several the first stays.
+
+    Args:
+        first: What is noted of each value; `empty` where nothing is.
+        slots: The values at hand.
+        found: What was found for each of them.
+        empty: Stands for nothing.
+    """
+    new = np.flatnonzero(first[slots] == empty)[::-1]
+    first[slots[new]] = found[new]
 
 
 def first_of_each(column: Column) -> Iterator[tuple[int, NDArray[np.bool_]]]:

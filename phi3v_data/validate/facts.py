@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
+from phi3v_data.classes import LONGEST_CLASS, MOST_CLASSES
 from phi3v_data.formats.kinds import open_record_file
 from phi3v_data.formats.record_file import BadShard
 from phi3v_data.lines import read_lines
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DatasetFacts", "FileSpan", "PieceFacts", "Reread", "content_of", "hash_of", "question_of"]
 
-_MOST_CLASSES = 1000
-_LONGEST_CLASS = 100  # characters
 _SEPARATOR = "\x1f"  # no image path holds a control character
 
 
@@ -90,11 +89,8 @@ class PieceFacts:
             for column in (self.groups, self.questions, self.contents):
                 column.append(NOTHING)
 
-    def add(self, record: Record) -> None:
-        """Note the next line's record."""
-        self.ids.append(xxh3_64_intdigest(record.id.encode()) or 1)
-        if not self.related:
-            return
+    def relate(self, record: Record) -> None:
+        """Note what a record is compared by, besides its id."""
         self.groups.append(NOTHING if record.group is None else hash_of(record.group))
         question = question_of(record)
         self.questions.append(hash_of(question))
@@ -113,7 +109,7 @@ class PieceFacts:
         """Count an answer, as long as they may be classes."""
         answers = self.answers or Counter()
         answers[answer] += 1
-        self.answers = None if len(answer) > _LONGEST_CLASS or len(answers) > _MOST_CLASSES else answers
+        self.answers = None if len(answer) > LONGEST_CLASS or len(answers) > MOST_CLASSES else answers
 
 
 @dataclass
@@ -181,7 +177,7 @@ class DatasetFacts:
             split = self.files[-1].split
             before = self.answers.get(split, Counter())
             both = None if before is None or facts.answers is None else before + facts.answers
-            self.answers[split] = None if both is None or len(both) > _MOST_CLASSES else both
+            self.answers[split] = None if both is None or len(both) > MOST_CLASSES else both
 
     def span_of(self, place: int) -> FileSpan:
         """Return the file that a place is in."""

@@ -12,7 +12,7 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from phi3v_data.validate.columns import NOTHING
-from phi3v_data.validate.rule import Rule, quote
+from phi3v_data.validate.rule import Rule, counted, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,8 +78,7 @@ class _Told:
         """Report one finding, if anything was counted."""
         if self._number:
             names = ", ".join(map(quote, self._names)) + (", …" if self._number > _NAMED else "")
-            count = "1 file" if self._number == 1 else f"{self._number:,} files"
-            findings.add(str(folder), None, rule.problem(count=count, names=names))
+            findings.add(str(folder), None, rule.problem(count=counted(self._number, "file"), names=names))
 
 
 def check_folder_of_images(facts: DatasetFacts, findings: Findings, folder: Path, *, all_splits: bool) -> None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
+from phi3v_data.validate.crossing import hits
 from phi3v_data.validate.facts import hash_of
 from phi3v_data.validate.rule import Problem, Rule, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from phi3v_data.validate.result import Findings
     from phi3v_schemas import Record
 
-__all__ = ["DuplicateId", "check_ids", "places_of", "report_repeats"]
+__all__ = ["DuplicateId", "check_ids", "report_repeats"]
 
 _SECOND_SEED = 1
 
@@ -81,7 +82,7 @@ def report_repeats(
     first_place = np.full(len(repeated), -1, dtype=np.int64)
     # A second hash of the first value: together 128 bits, so that equal means equal.
     first_check = np.zeros(len(repeated), dtype=np.uint64)
-    for places in places_of(column, repeated):
+    for places, _ in hits(column, repeated):
         for again in facts.read(places):
             if findings.is_full:
                 unseen = int(np.count_nonzero(first_place < 0))
@@ -96,21 +97,5 @@ def report_repeats(
                 findings.add(*facts.where(again.place), problem(again, int(first_place[slot])))
 
 
-def places_of(column: Column, values: NDArray[np.uint64], start: int = 0) -> Iterator[NDArray[np.int64]]:
-    """Yield where a column holds one of some values, block by block, ascending.
-
-    Args:
-        column: The column.
-        values: Sorted, each once.
-        start: The place from which to look.
-    """
-    if not len(values):
-        return
-    for place, block in column.blocks(start):
-        slot = np.minimum(np.searchsorted(values, block), len(values) - 1)
-        if len(found := np.flatnonzero(values[slot] == block)):
-            yield found + place
-
-
 def _left(column: Column, values: NDArray[np.uint64], start: int) -> int:
-    return sum(len(places) for places in places_of(column, values, start))
+    return sum(len(places) for places, _ in hits(column, values, start))

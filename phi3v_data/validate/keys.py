@@ -2,9 +2,9 @@
 
 They are found by counting quotes. In JSON a quote that no backslash escapes begins or ends a string, so a text has
 twice as many of them as it has strings, keys and values together (RFC 8259, section 7). A record has no unknown fields,
-so its strings can be counted in what was decoded. A key that stood twice is there once, and the value that was lost is
-not there at all: then the text has more quotes than the record accounts for, and never fewer. Only then the text is
-decoded once more, with every pair kept.
+so its strings can be counted in what was decoded (`glance`). A key that stood twice is there once, and the value that
+was lost is not there at all: then the text has more quotes than the record accounts for, and never fewer. Only then the
+text is decoded once more, with every pair kept.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from phi3v_data.validate.rule import Problem, Rule, pointer_to, quote
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from phi3v_schemas import Record
-
-__all__ = ["DuplicateKey", "duplicate_keys", "quotes_in", "strings_in"]
+__all__ = ["DuplicateKey", "duplicate_keys", "quotes_in"]
 
 _QUOTE, _BACKSLASH = b'"\\'
 _MOST = 20  # of one line
@@ -52,41 +50,6 @@ def _escaped_quotes(characters: np.ndarray[Any, np.dtype[np.uint8]]) -> int:
     run_start = np.maximum.accumulate(np.where(begins, backslashes, 0))
     escaping = backslashes[((backslashes - run_start) % 2 == 0) & (backslashes + 1 < len(characters))]
     return int(np.count_nonzero(characters[escaping + 1] == _QUOTE))
-
-
-def strings_in(record: Record) -> int:
-    """Count the strings in the JSON of a record, keys and values; a null that was written has a key and no value."""
-    strings = len(record.__pydantic_fields_set__) + 2  # the keys, and two values that are always there
-    if record.group is not None:
-        strings += 1
-    if record.system is not None:
-        strings += 1
-    if record.metadata is not None:
-        strings += _strings_in_json(record.metadata)
-    for turn in record.conversations:
-        strings += len(turn.__pydantic_fields_set__) + 1
-        if turn.assistant is not None:
-            strings += 1
-        if turn.images:
-            strings += len(turn.images)
-        if turn.answers:
-            strings += len(turn.answers)
-    return strings
-
-
-def _strings_in_json(container: Any) -> int:
-    """Count the strings in an object or an array."""
-    inside = container
-    strings = 0
-    if type(container) is dict:
-        strings, inside = len(container), container.values()
-    for value in inside:
-        kind = type(value)
-        if kind is str:
-            strings += 1
-        elif kind is list or kind is dict:
-            strings += _strings_in_json(value)
-    return strings
 
 
 def duplicate_keys(data: bytes) -> list[Problem]:

@@ -22,7 +22,7 @@ from phi3v_data.validate.crossing import (
     split_numbers,
 )
 from phi3v_data.validate.facts import hash_of
-from phi3v_data.validate.rule import Rule, quote
+from phi3v_data.validate.rule import Rule, counted, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -108,7 +108,7 @@ def _check_groups(facts: DatasetFacts, findings: Findings, allowed: Allowed) -> 
         group = again.record.group or ""
         if not allowed.allows(again.record, group):
             values = _values(facts, again, first)
-            count = _counted(int(found.number[number]), "record")
+            count = counted(int(found.number[number]), "record")
             problem = GroupInTwoSplits.problem(pointer="/group", group=quote(group), count=count, **values)
             findings.add(*facts.where(again.place), problem)
 
@@ -137,7 +137,7 @@ def _check_images(
         if not allowed.allows(again.record, path, other):
             values = _values(facts, again, first)
             values |= {"name": "" if other == path else f" as {quote(other)}", "path": quote(path)}
-            count = _counted(int(found.number[number]), "time")
+            count = counted(int(found.number[number]), "time")
             problem = ImageInTwoSplits.problem(pointer=image_pointer(again.record, path), count=count, **values)
             findings.add(*facts.where(again.place), problem)
 
@@ -175,10 +175,6 @@ def _values(facts: DatasetFacts, again: Reread, first: int) -> dict[str, str]:
         "other": quote(facts.split_at(first)),
         "first": facts.place_name(first),
     }
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"1 {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def _paths(facts: DatasetFacts, ranges: Sequence[Range]) -> Column:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phi3v_data.validate.rule import Rule
+from phi3v_data.validate.rule import Problem, Rule
 
 __all__ = [
     "BlankLine",
@@ -70,6 +70,11 @@ class FileUnreadable(Rule):
     hint = "Check the path and its permissions."
     bad = "data/trian.jsonl, where there is only data/train.jsonl"
     good = "data/train.jsonl"
+
+    @classmethod
+    def because(cls, error: OSError) -> Problem:
+        """Return the problem that the operating system tells of."""
+        return cls.problem(fault=f"cannot be read: {error.strerror or error}")
 
 
 class ShardDamaged(Rule):

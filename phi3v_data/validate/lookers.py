@@ -103,8 +103,7 @@ class HeaderLooker:
             os.close(descriptor)
         if header is None or not _is_whole(header, tail, size):
             return None
-        faults = check_header(header, path[-LONGEST_SUFFIX:], self._num_crops)
-        return Look(faults, header.width, header.height, fingerprint(head, tail, size))
+        return self._seen(header, path, fingerprint(head, tail, size))
 
     def study(self, file: str, path: str) -> Look:
         """Look at any file, by Pillow's parsers."""
@@ -115,8 +114,7 @@ class HeaderLooker:
             header = describe_image(file)
         except BadImage as error:
             return Look((fault_of(error),))
-        faults = check_header(header, path[-LONGEST_SUFFIX:], self._num_crops)
-        return Look(faults, header.width, header.height, _fingerprint_of(file))
+        return self._seen(header, path, _fingerprint_of(file))
 
     def hold(self, data: bytes, path: str) -> Look:
         """Look at the bytes of an image."""
@@ -133,7 +131,11 @@ class HeaderLooker:
         return self._look(data, header, path, fingerprint(head, tail, size))
 
     def _look(self, data: bytes, header: Header, path: str, mark: int) -> Look:
-        return Look(check_header(header, path[-LONGEST_SUFFIX:], self._num_crops), header.width, header.height, mark)
+        return self._seen(header, path, mark)
+
+    def _seen(self, header: Header, path: str, mark: int) -> Look:
+        faults = check_header(header, path[-LONGEST_SUFFIX:], self._num_crops)
+        return Look(faults, header.width, header.height, mark)
 
 
 class DecodeLooker(HeaderLooker):
@@ -165,8 +167,8 @@ class DecodeLooker(HeaderLooker):
 
     def _look(self, data: bytes, header: Header, path: str, mark: int) -> Look:
         decoded = check_pixels(data, header, self._likeness)
-        faults = check_header(decoded.header, path[-LONGEST_SUFFIX:], self._num_crops) + decoded.faults
-        return Look(faults, header.width, header.height, mark, decoded.likeness)
+        seen = self._seen(decoded.header, path, mark)
+        return Look(seen.faults + decoded.faults, header.width, header.height, mark, decoded.likeness)
 
 
 def _is_whole(header: Header, tail: bytes, size: int) -> bool:

@@ -39,7 +39,7 @@ _FETCH = "The download failed, or the site wants a login: open the file in an ed
 _BINARY = {  # by the first bytes
     b"PAR1": ("a Parquet file", "Name it .parquet, and its rows are read."),
     b"PK\x03\x04": ("a ZIP archive", _UNPACK),
-    b"Rar!": ("a RAR archive", _UNPACK),
+    b"Rar!\x1a\x07": ("a RAR archive", _UNPACK),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", _UNPACK),
     b"\x1f\x8b": ("compressed twice", "Unpack it once more, with gunzip."),
     b"%PDF-": ("a PDF document", NotJsonLines.hint),
@@ -66,10 +66,11 @@ def not_json_lines(head: bytes) -> Problem | None:
     Args:
         head: Its first 64 KB, or all of it.
     """
-    if (binary := _binary(head)) is not None:
+    lines = [line for line in head.removeprefix(BOM).split(b"\n") if line.strip()]
+    is_text = lines and 0 not in lines[0] and any(map(_is_object, lines))
+    if not is_text and (binary := _binary(head)) is not None:
         kind, hint = binary
         return NotJsonLines.problem(kind=kind, hint=hint)
-    lines = [line for line in head.removeprefix(BOM).split(b"\n") if line.strip()]
     if not lines or any(_is_json_like(line) for line in lines):
         return None
     kind = looks_like(head[:_HEAD_OF_TEXT]).partition(",")[0]
@@ -83,13 +84,20 @@ def not_json_lines(head: bytes) -> Problem | None:
 
 
 def _binary(head: bytes) -> tuple[str, str] | None:
-    """Return kind and hint of a file known by its first bytes, in which anything may look like a line."""
+    """Return kind and hint of a file known by its first bytes, in which much may look like the beginning of a line."""
     offset, magic = _TAR
     if head[offset:].startswith(magic) and 0 in head[:offset]:
         return "a tar archive", "Name it .tar, if it is a shard of records and images; else unpack it."
     if (image := format_by_magic(head)) is not None:
         return f"a {image} image", _IMAGE
     return next((told for magic, told in _BINARY.items() if head.startswith(magic)), None)
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return type(from_json(line)) is dict
+    except ValueError:
+        return False
 
 
 def _is_json_like(line: bytes) -> bool:

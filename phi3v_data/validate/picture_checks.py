@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import re
 import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from phi3v_data.media.scans import many_scans
 from phi3v_data.printable import printable
 from phi3v_data.tokens import ImpossibleSize, scaled_size
 from phi3v_data.validate.image_rules import (
@@ -59,11 +59,6 @@ _BLANK = 8
 """Most steps of 255 between the darkest and the lightest pixel of a blank image, in each colour: JPEG's own noise."""
 
 _SAMPLES = ((0.5, 0.5), (0.3, 0.3), (0.7, 0.3), (0.3, 0.7), (0.7, 0.7), (0.1, 0.9), (0.9, 0.1))
-_SCAN, _MOST_SCANS = b"\xff\xda", 100
-_QUICK = 10**11
-"""Bytes times pixels of a JPEG file that decodes within seconds, of however many scans it is made."""
-
-_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _LONGEST_REASON = 100
 
 
@@ -132,7 +127,7 @@ def check_pixels(data: bytes, header: Header, likeness: Callable[[Image.Image], 
         header: What it says.
         likeness: Returns 64 bits that say what an RGB image looks like.
     """
-    if scans := _many_scans(data, header):
+    if scans := many_scans(data, header.format, header.width, header.height):
         return _damaged(header, f"is built of {scans:,} scans, which may take hours to decode")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata, and of size, which was judged from the header
@@ -178,18 +173,3 @@ def _blank(image: Image.Image) -> str | None:
         return None
     colour = ", ".join(str((low + high) // 2) for low, high in extrema)
     return f"is blank: all of its pixels are, or nearly are, of the colour ({colour})"
-
-
-def _many_scans(data: bytes, header: Header) -> int:
-    """Count the scans of a JPEG file up to its end marker, where they might take long; within a scan, FF is stuffed."""
-    is_quick = header.format not in ("JPEG", "MPO") or len(data) * header.width * header.height <= _QUICK
-    if is_quick or data.count(_SCAN) <= _MOST_SCANS:
-        return 0
-    at = scans = 0
-    while found := _MARKER.search(data, at):
-        marker = data[found.start() : found.end()]
-        if marker == b"\xff\xd9":
-            break
-        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
-        scans += marker == _SCAN
-    return scans if scans > _MOST_SCANS else 0

@@ -1,4 +1,4 @@
-"""How far a validation has come, on a terminal."""
+"""How far a reading of data has come, on a terminal."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ _EVERY = 0.1  # seconds
 
 
 @contextmanager
-def show_progress(stream: TextIO | None = None) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield what `validate` reports to, as its `on_progress`; draws one line, and wipes it away at the end.
+def show_progress(
+    doing: str = "validating", *, of_bytes: bool = True, stream: TextIO | None = None
+) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield what `validate` and its like take as `on_progress`: it draws one line, which is wiped away at the end.
 
     Args:
+        doing: What is done, in a word.
+        of_bytes: Whether it is bytes that are counted, not records.
         stream: Where to draw, which is done on a terminal only; standard error by default.
     """
     stream = sys.stderr if stream is None else stream
@@ -28,15 +32,22 @@ def show_progress(stream: TextIO | None = None) -> Iterator[Callable[[int, int |
         yield lambda done, total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import TransferSpeedColumn as SpeedColumn
 
     columns = (
-        TextColumn("validating"),
+        TextColumn(doing),
         BarColumn(),
         TaskProgressColumn(),
-        DownloadColumn(),
-        SpeedColumn(),
+        *((DownloadColumn(), SpeedColumn()) if of_bytes else (MofNCompleteColumn(),)),
         TimeRemainingColumn(),
     )
     # Drawn by the calls alone: a thread that draws would be half there in a forked worker.

@@ -50,9 +50,10 @@ class RecordChecks:
         self._only_paths = checks.images == "none"
         of_images = [code for code in RULES if code[1] == "4"]
         self._any_image_rule = wanted.any(*of_images, "W502", "W503", "E509")
-        self._looks_further = (
+        self.looks_further = (
             self._texts or self._wording or self._class_lists or self._any_image_rule or self._length is not None
         )
+        """Whether a record must be checked whose values are beyond doubt."""
         self._compare_images = setting.compare_images
         self._sizes: list[tuple[int, int]] = []  # of the images of the record at hand
 
@@ -64,16 +65,17 @@ class RecordChecks:
         """Look once at the lines that follow, for what they may hold."""
         self._may_concern = self._texts and concerns(data)
 
-    def check(self, record: Record, size: int, held: ImageStore | None) -> list[Problem]:
+    def check(self, record: Record, size: int, held: ImageStore | None, *, is_plain: bool) -> list[Problem]:
         """Return what is wrong with the next record.
 
         Args:
             record: The record.
             size: Bytes of its line.
             held: Its images, where they are in the shard beside it.
+            is_plain: What `glance` says of its values.
         """
-        problems = check_values(record) if self._values else []
-        if not self._looks_further:
+        problems = [] if is_plain or not self._values else check_values(record)
+        if not self.looks_further:
             return problems
         images = 0
         for turn in record.conversations:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from phi3v_schemas import Severity
 
-__all__ = ["RULES", "Problem", "Rule", "pointer_to", "quote", "unicode_of"]
+__all__ = ["RULES", "Problem", "Rule", "counted", "pointer_to", "quote", "unicode_of"]
 
 RULES: dict[str, type[Rule]] = {}
 """Every rule by its code."""
@@ -89,6 +89,11 @@ def unicode_of(text: str) -> str:
 def pointer_to(parts: Iterable[str | int]) -> str:
     """Return the JSON pointer (RFC 6901) to a place, from the keys and indices on the way."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number and what it counts: "1 file", "1,200 files"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def quote(value: object) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from phi3v_data.errors import CannotRun
+from phi3v_data.validate.rule import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,7 @@ def verdict(result: Result) -> str:
     """Return how many errors and warnings there are, or "clean"."""
     if not result.errors and not result.warnings:
         return "clean"
-    return f"{_counted(result.errors, 'error')}, {_counted(result.warnings, 'warning')}"
+    return f"{counted(result.errors, 'error')}, {counted(result.warnings, 'warning')}"
 
 
 def work_done(result: Result) -> str:
@@ -35,7 +36,7 @@ def work_done(result: Result) -> str:
     seconds = result.seconds or float("inf")
     rates = [f"{amount / seconds:,.0f} {noun}s/s" for amount, noun in amounts]
     return (
-        f"{', '.join(_counted(amount, noun) for amount, noun in [(len(result.files), 'file'), *amounts])} "
+        f"{', '.join(counted(amount, noun) for amount, noun in [(len(result.files), 'file'), *amounts])} "
         f"in {result.seconds:.2f} s ({', '.join(rates)}, {result.bytes / 1e6 / seconds:,.1f} MB/s)"
     )
 
@@ -73,7 +74,3 @@ def write_lines(lines: Iterable[str], stream: TextIO | None, *, color: bool | No
     while block := list(islice(iterator, _AT_ONCE)):
         text = "\n".join(block).encode(encoding, "backslashreplace").decode(encoding)
         click.echo(text, file=stream, color=color)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

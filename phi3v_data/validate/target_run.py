@@ -134,7 +134,7 @@ class TargetRun:
                 case _End():
                     self._end(step.path, step.input)
                 case _Unreadable():
-                    self._unreadable(step.path, step.error)
+                    self._findings.add(_name(step.path), None, FileUnreadable.because(step.error))
         forget()
         self._result.unchecked += check_dataset(
             self._facts, self._findings, self._setting.checks, self._allowed, self._target
@@ -207,15 +207,11 @@ class TargetRun:
         if path not in self._target.entries:
             return
         if isinstance(self._sum, OSError):
-            self._unreadable(path, self._sum)
+            self._findings.add(name, None, FileUnreadable.because(self._sum))
             return
         for problem in check_file(self._target.entries[path], FileFacts(records, self._sum)):
             if not (self._is_damaged and problem.rule is CountDiffers):
                 self._findings.add(name, None, problem)
-
-    def _unreadable(self, path: Path | None, error: OSError) -> None:
-        fault = f"cannot be read: {error.strerror or error}"
-        self._findings.add(_name(path), None, FileUnreadable.problem(fault=fault))
 
 
 def _sum_of(path: Path) -> str | OSError:

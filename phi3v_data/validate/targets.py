@@ -145,7 +145,7 @@ def _folder(folder: Path, images_dir: Path | None, against_manifest: bool) -> Ta
     try:
         present = data_files(folder, suffix_of(manifest))
     except OSError as error:
-        target.problems.append((str(folder), FileUnreadable.problem(fault=f"cannot be read: {error.strerror}")))
+        target.problems.append((str(folder), FileUnreadable.because(error)))
         return target
     if not against_manifest:
         target.files += files_at_hand(folder, manifest)

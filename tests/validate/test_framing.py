@@ -211,3 +211,8 @@ def test_what_is_no_json_at_all_is_told_as_a_whole(data: bytes, kind: str, way_o
 def test_a_long_file_of_text_is_told_by_its_beginning() -> None:
     assert code("word word\n" * 100_000) == "E121"
     assert code("word " * 100_000) is None
+
+
+@pytest.mark.parametrize("magic", [b"Rar!", b"PAR1", b"%PDF-", b"GIF89a"])
+def test_records_behind_what_another_kind_of_file_begins_with_are_read(magic: bytes) -> None:
+    assert fault(magic + lines(3).encode()) is None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,13 +15,13 @@ from phi3v_data.validate import validate
 from phi3v_data.validate.length import LengthChecker
 from phi3v_schemas import Record, Turn
 from phi3v_train.encode import Encoder
-from phi3v_train.model.tiny_tokenizer import tiny_tokenizer
 from tests.formats.shards import line, write_dataset
+from tests.tokenizers_at_hand import tokenizer_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "phi3v_hub_files"
 TEXTS = [
     "Is it hot?",
     " ",
@@ -40,13 +39,7 @@ SIZES = [(16, 12), (336, 336), (1344, 1344), (3000, 100), (100, 3000), (640, 480
 
 @pytest.fixture(scope="module", params=["tiny", "published"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if request.param == "published":
-        if not PUBLISHED.is_dir():
-            pytest.skip("the published tokenizer is not in ../shared")
-        return PUBLISHED
-    made = tmp_path_factory.mktemp("tiny")
-    tiny_tokenizer().save_pretrained(made)
-    return made
+    return tokenizer_folder(request.param, tmp_path_factory.mktemp)
 
 
 def conversation(draw: random.Random) -> tuple[Record, list[tuple[int, int]]]:

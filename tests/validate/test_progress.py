@@ -39,7 +39,7 @@ def read(reader: int) -> str:
 
 def test_a_terminal_sees_how_far_and_how_fast(terminal: tuple[int, TextIO]) -> None:
     reader, stream = terminal
-    with show_progress(stream) as on_progress:
+    with show_progress(stream=stream) as on_progress:
         on_progress(25_000_000, 100_000_000)
         drawn = read(reader)
         for _ in range(1000):
@@ -53,7 +53,7 @@ def test_a_terminal_sees_how_far_and_how_fast(terminal: tuple[int, TextIO]) -> N
 
 def test_a_pipe_has_no_end_to_count_to(terminal: tuple[int, TextIO]) -> None:
     reader, stream = terminal
-    with show_progress(stream) as on_progress:
+    with show_progress(stream=stream) as on_progress:
         on_progress(25_000_000, None)
         assert "25.0/? MB" in read(reader)
 
@@ -62,7 +62,7 @@ def test_a_pipe_has_no_end_to_count_to(terminal: tuple[int, TextIO]) -> None:
 def test_the_line_is_wiped_away(terminal: tuple[int, TextIO], error: type[BaseException] | None) -> None:
     reader, stream = terminal
     try:
-        with show_progress(stream) as on_progress:
+        with show_progress(stream=stream) as on_progress:
             on_progress(1, 2)
             if error:
                 raise error
@@ -74,6 +74,6 @@ def test_the_line_is_wiped_away(terminal: tuple[int, TextIO], error: type[BaseEx
 
 
 def test_what_is_no_terminal_sees_nothing() -> None:
-    with show_progress(stream := io.StringIO()) as on_progress:
+    with show_progress(stream=(stream := io.StringIO())) as on_progress:
         on_progress(1, 2)
     assert stream.getvalue() == ""

@@ -352,3 +352,13 @@ def test_pieces_are_whole_lines_and_make_the_file(tmp_path: Path, size: int) -> 
     assert b"".join(content[start : start + length] for start, length in pieces) == content
     assert all(content[start + length - 1 : start + length] == b"\n" for start, length in pieces[:-1])
     assert all(content[:start].endswith(b"\n") for start, _ in pieces[1:])
+
+
+@pytest.mark.parametrize("length", [100, 100_000, 200_000, 600_000])
+def test_a_long_broken_line_is_cut_off_only_at_the_end_of_a_file(tmp_path: Path, length: int) -> None:
+    cut = line("a", user="x" * length)[:-20]
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(cut + b"\n" + line("b"))
+    assert codes(file) == {"E101": 1}
+    file.write_bytes(line("b") + cut)
+    assert codes(file) == {"E116": 1}
