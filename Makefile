@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 BUILD := build
+WORKERS ?= logical
 
 BIN := $(VENV)/bin
 DEMO := $(DEMO_VENV)/bin/phi3v-data
@@ -10,14 +11,16 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint c
 
 .PHONY: demo demo-train test check bench schemas smoke install clean
 
-demo:  ## a made-up sample of videos -> dataset -> validated -> a picture to look at
+demo:  ## a made-up sample of videos -> dataset -> validated -> a page to look at
 	$(PYTHON) -m venv $(DEMO_VENV)
 	$(DEMO_VENV)/bin/python $(PIP_INSTALL) ".[video]"
 	rm -rf $(BUILD)/demo
 	$(DEMO) sample ucf101 $(BUILD)/demo/raw
 	$(DEMO) convert ucf101 --source $(BUILD)/demo/raw --out_dir $(BUILD)/demo/dataset
 	$(DEMO) validate $(BUILD)/demo/dataset
-	@echo "Look at $(BUILD)/demo/dataset/contact_sheet.jpg, then at ucf101_train.jsonl beside it."
+	$(DEMO) stats $(BUILD)/demo/dataset
+	$(DEMO) preview $(BUILD)/demo/dataset --out $(BUILD)/demo/preview.html
+	@echo "Open $(BUILD)/demo/preview.html in a browser, then look at $(BUILD)/demo/dataset/ucf101_train.jsonl."
 
 demo-train: install  ## the same videos -> dataset -> a tiny model that learns them, before and after; some minutes
 	rm -rf $(BUILD)/demo-train
@@ -29,7 +32,7 @@ install:
 	$(BIN)/python $(PIP_INSTALL) --editable ".[test]"
 
 test: install  ## the whole suite
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 
 check: install  ## what CI checks besides the tests
 	$(BIN)/ruff check

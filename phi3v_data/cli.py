@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from phi3v_data import __version__
+from phi3v_data.cli_flags import FOLDER, IMAGES_DIR, PATH, validation_flags
+from phi3v_data.cli_inspect import INSPECTING
 from phi3v_data.program import BOTH_SPELLINGS, run_program
 from phi3v_data.run_flags import RUN_FLAGS
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 __all__ = ["cli", "main"]
-
-_PATH = click.Path(path_type=Path)
-_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 class _ConverterGroup(click.Group):
@@ -59,82 +55,9 @@ def convert_group() -> None:
     """
 
 
-def _validation_flags(images: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return a decorator that adds the flags of a validation, with a default for `--images`."""
-    flags = (
-        click.option(
-            "--images",
-            type=click.Choice(["none", "exists", "header", "decode"]),
-            default=images,
-            show_default=True,
-            help="How closely to look at images: not at all, that they exist, at header and end, or at every pixel.",
-        ),
-        click.option("--images_dir", type=_FOLDER, help="The images folder  [default: images/ beside the JSONL]"),
-        click.option(
-            "--max_findings",
-            type=click.IntRange(min=0),
-            default=1000,
-            show_default=True,
-            help="Findings kept; all are counted. 0 keeps all.",
-        ),
-        click.option("--workers", type=click.IntRange(min=1), help="Worker processes  [default: one per core]"),
-    )
-
-    def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        for flag in reversed(flags):
-            command = flag(command)
-        return command
-
-    return add
-
-
 @cli.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@_validation_flags(images="header")
-@click.option("--select", multiple=True, metavar="CODES", help="Rules wanted, such as E4,W5  [default: all]")
-@click.option("--ignore", multiple=True, metavar="CODES", help="Rules not wanted, such as W4 or blank-line.")
-@click.option("--tokenizer", type=_PATH, metavar="DIR", help="The checkpoint's folder: counts the tokens of text too.")
-@click.option(
-    "--max_length", type=click.IntRange(min=1), default=131_072, show_default=True, help="Most tokens of a record."
-)
-@click.option(
-    "--num_crops",
-    type=click.IntRange(1, 64),
-    default=16,
-    show_default=True,
-    help="Most crops of an image in training; as phi3v-train's.",
-)
-@click.option(
-    "--allow_leaks",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Lists images, groups and ids, one a line, that may be in several splits.",
-)
-@click.option("--strict", is_flag=True, help="Exit 1 for warnings too.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
-def validate(paths: tuple[str, ...], strict: bool, form: str, **options: Any) -> NoReturn:
-    """Find what would ruin a run: PATH is a dataset folder, a file of records, a glob, or - for stdin.
-
-    docs/findings.md lists every rule; phi3v-data explain CODE says more of one.
-    """
-    from phi3v_data.validate.github import render_github
-    from phi3v_data.validate.output import render_json, render_text
-    from phi3v_data.validate.progress import show_progress
-    from phi3v_data.validate.result import exit_code
-    from phi3v_data.validate.runner import validate as run
-
-    with show_progress() as on_progress:
-        result = run(paths, on_progress=on_progress, **options)
-    if form == "text":
-        render_text(result, all=options["max_findings"] == 0)
-    else:
-        {"json": render_json, "github": render_github}[form](result)
-    raise SystemExit(exit_code(result, strict=strict))
-
-
-@cli.command()
-@click.argument("folder", type=_FOLDER, metavar="DIR")
-@_validation_flags(images="exists")
+@click.argument("folder", type=FOLDER, metavar="DIR")
+@validation_flags(images="exists")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def manifest(folder: Path, form: str, **options: Any) -> None:
     """Write manifest.json anew: DIR is a dataset edited by hand, or any folder of JSONL files.
@@ -157,18 +80,15 @@ def manifest(folder: Path, form: str, **options: Any) -> None:
 
 def _reshape_flags(command: click.Command) -> click.Command:
     """Add the flags of the commands that make a dataset of datasets."""
-    out_dir = click.Option(["--out_dir"], type=_FOLDER, required=True, help="Folder of the new dataset.")
+    out_dir = click.Option(["--out_dir"], type=FOLDER, required=True, help="Folder of the new dataset.")
     command.params += [out_dir, *RUN_FLAGS]
     return command
 
 
-_IMAGES_DIR = click.option("--images_dir", type=_FOLDER, help="The images folder  [default: images/ beside the JSONL]")
-
-
 @_reshape_flags
 @cli.command()
-@click.argument("data", type=_PATH)
-@_IMAGES_DIR
+@click.argument("data", type=PATH)
+@IMAGES_DIR
 def reshard(data: Path, images_dir: Path | None, **flags: Any) -> None:
     """Write DATA, a dataset's folder or a file of records, in another format or in other shards.
 
@@ -181,11 +101,11 @@ def reshard(data: Path, images_dir: Path | None, **flags: Any) -> None:
 
 @_reshape_flags
 @cli.command()
-@click.argument("data", type=_PATH)
+@click.argument("data", type=PATH)
 @click.argument("parts", nargs=-1, required=True, metavar="SPLIT=PART...")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed divides otherwise.")
 @click.option("--stratify/--no_stratify", default=True, show_default=True, help="Divide each class in proportion.")
-@_IMAGES_DIR
+@IMAGES_DIR
 def split(data: Path, parts: tuple[str, ...], seed: int, stratify: bool, images_dir: Path | None, **flags: Any) -> None:
     """Divide all records of DATA anew, such as: split DATA train=0.9 val=0.1 --out_dir OUT.
 
@@ -218,12 +138,12 @@ def merge(datasets: tuple[str, ...], name: str, **flags: Any) -> None:
 
 
 @cli.command("export")
-@click.argument("data", type=_PATH)
+@click.argument("data", type=PATH)
 @click.option("--to", required=True, type=click.Choice(["llava", "messages", "hf"]), help="The format.")
-@click.option("--out_dir", required=True, type=_FOLDER, help="The folder to write.")
+@click.option("--out_dir", required=True, type=FOLDER, help="The folder to write.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export in --out_dir.")
 @click.option("--split", help="The only split to export  [default: all]")
-@_IMAGES_DIR
+@IMAGES_DIR
 @click.option("--llama_factory", is_flag=True, help="llava: write rows and dataset_info.json for LLaMA-Factory.")
 @click.option("--image_tags", is_flag=True, help="messages: write texts with <image> tags, as ms-swift reads them.")
 @click.option("--shard_mb", type=click.IntRange(min=1), help="hf: megabytes that a shard may reach  [default: 500]")
@@ -245,15 +165,6 @@ def export_dataset(
 
 
 @cli.command()
-@click.argument("code")
-def explain(code: str) -> None:
-    """Explain a finding by its CODE or its name, such as E401 or image-missing, with a bad and a good example."""
-    from phi3v_data.validate.explain import explain as text
-
-    click.echo(text(code))
-
-
-@cli.command()
 @click.argument("document", type=click.Choice(["record", "manifest", "report"]), default="record")
 def schema(document: str) -> None:
     """Print the JSON Schema of a DOCUMENT: record (the default), manifest or report."""
@@ -264,7 +175,7 @@ def schema(document: str) -> None:
 
 @cli.command()
 @click.argument("converter")
-@click.argument("folder", type=_FOLDER)
+@click.argument("folder", type=FOLDER)
 def sample(converter: str, folder: Path) -> None:
     """Write the small sample of raw data that CONVERTER makes on the spot into FOLDER."""
     from phi3v_data.convert.registry import load_converter
@@ -289,12 +200,16 @@ def converters(form: str) -> None:
 
 @cli.command("new-converter")
 @click.argument("name")
-@click.option("--dir", "folder", type=_FOLDER, default=Path(), help="Where to make the folder NAME  [default: here]")
+@click.option("--dir", "folder", type=FOLDER, default=Path(), help="Where to make the folder NAME  [default: here]")
 def new_converter(name: str, folder: Path) -> None:
     """Write a package of your own converter, ready to install and to change, into the folder NAME."""
     from phi3v_data.convert.scaffold import next_steps, write_package
 
     click.echo(next_steps(write_package(name, folder)))
+
+
+for command in INSPECTING:
+    cli.add_command(command)
 
 
 def main() -> NoReturn:

@@ -45,3 +45,15 @@ def test_sample_convert_validate_schema(tmp_path: Path) -> None:
     assert json.loads(lines[0]).keys() <= schema["properties"].keys()
     turn = json.loads(lines[0])["conversations"][0]
     assert all((tmp_path / "out" / "images" / name).stat().st_size > 500 for name in turn["images"])
+
+
+def test_stats_preview_fix(tmp_path: Path) -> None:
+    run(tmp_path, PROGRAM, "sample", "docvqa", "raw")
+    run(tmp_path, PROGRAM, "convert", "docvqa", "--source", "raw", "--out_dir", "out")
+    assert json.loads(run(tmp_path, PROGRAM, "stats", "out", "--format", "json"))["splits"]["train"]["records"] == 30
+    assert "page.html: 48 records" in run(tmp_path, PROGRAM, "preview", "out", "--out", "page.html")
+    assert (tmp_path / "page.html").stat().st_size > 50_000
+    lines = tmp_path / "out" / "docvqa_train.jsonl"
+    lines.write_bytes(b"\xef\xbb\xbf" + lines.read_bytes().replace(b"\n", b"\r\n"))
+    assert "48 records kept, 0 rejected" in run(tmp_path, PROGRAM, "validate", "out", "--fix", "mended")
+    assert json.loads(run(tmp_path, PROGRAM, "validate", "mended", "--strict", "--format", "json"))["counts"] == {}

@@ -180,5 +180,6 @@ def _report(outcome: Outcome, out_dir: Path, max_rejects: int, form: str) -> Non
             err=True,
         )
     if manifest.files:
-        click.echo(f"Look at it: {out_dir / CONTACT_SHEET}")
-        click.echo(f"Next: phi3v-data validate {shlex.quote(str(out_dir))}")
+        dataset = shlex.quote(str(out_dir))
+        click.echo(f"Look at it: {out_dir / CONTACT_SHEET}, or all of it: phi3v-data preview {dataset} --out page.html")
+        click.echo(f"Next: phi3v-data validate {dataset} --report report.html")
