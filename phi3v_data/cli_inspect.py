@@ -50,9 +50,9 @@ def validate(
     """
     if fix is not None:
         raise SystemExit(_fix(paths, fix, strict, form, report, **options))
+    from phi3v_data.progress import show_progress
     from phi3v_data.validate.github import render_github
     from phi3v_data.validate.output import render_json, render_text
-    from phi3v_data.validate.progress import show_progress
     from phi3v_data.validate.result import exit_code
     from phi3v_data.validate.runner import validate as run
 
@@ -73,7 +73,7 @@ def validate(
 
 def _write_report(paths: tuple[str, ...], report: Path, result: Result, **options: Any) -> None:
     from phi3v_data.preview.writer import render_text, write_page
-    from phi3v_data.validate.progress import show_progress
+    from phi3v_data.progress import show_progress
 
     taken = {name: options[name] for name in ("images_dir", "tokenizer", "num_crops", "max_length", "workers")}
     with show_progress("drawing", of_bytes=False) as on_progress:
@@ -86,7 +86,7 @@ def _fix(paths: tuple[str, ...], out_dir: Path, strict: bool, form: str, report:
     from phi3v_data.errors import UsageError
     from phi3v_data.mend.mender import exit_code, mend
     from phi3v_data.mend.output import render_json, render_text
-    from phi3v_data.validate.progress import show_progress
+    from phi3v_data.progress import show_progress
 
     if len(paths) != 1:
         raise UsageError("--fix takes one PATH, a file of records or the folder of a dataset")
@@ -134,10 +134,10 @@ def explain(code: str) -> None:
 @_FORM
 def stats(data: Path, png: Path | None, form: str, **options: Any) -> None:
     """Count what is in DATA, a dataset's folder or a file of records: sizes, tokens, batches, classes."""
+    from phi3v_data.progress import show_progress
     from phi3v_data.stats import output
     from phi3v_data.stats.chart import draw, prepare
     from phi3v_data.stats.collect import collect
-    from phi3v_data.validate.progress import show_progress
 
     if png is not None:
         prepare(png)
@@ -166,7 +166,7 @@ def stats(data: Path, png: Path | None, form: str, **options: Any) -> None:
 def preview(data: str, out: Path, findings: bool, images_dir: Path | None, **options: Any) -> None:
     """Write one page that shows DATA, a dataset's folder or a file of records: open it in a browser, anywhere."""
     from phi3v_data.preview.writer import prepare, render_text, write_page
-    from phi3v_data.validate.progress import show_progress
+    from phi3v_data.progress import show_progress
     from phi3v_data.validate.runner import validate as run
 
     prepare([data], out)

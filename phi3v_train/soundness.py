@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from phi3v_data.fs import sha256_of
 from phi3v_data.layout import read_manifest
+from phi3v_data.printable import counted
 from phi3v_data.validate import validate
-from phi3v_data.validate.rule import counted
 from phi3v_train.sources import BadData
 
 if TYPE_CHECKING:

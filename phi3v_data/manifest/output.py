@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from phi3v_data.layout import MANIFEST
-from phi3v_data.validate.rule import counted
+from phi3v_data.printable import counted
 
 if TYPE_CHECKING:
     from pathlib import Path

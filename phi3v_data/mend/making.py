@@ -15,7 +15,8 @@ from phi3v_data.manifest.describe import describe, find_splits
 from phi3v_data.mend.images import ImageLinks
 from phi3v_data.mend.source import CHANGES
 from phi3v_data.mend.stage import StagedFile, Tally
-from phi3v_data.validate.rule import RULES, unicode_of
+from phi3v_data.printable import unicode_of
+from phi3v_data.validate.rule import RULES
 from phi3v_data.validate.runner import validate
 from phi3v_data.validate.selection import Selection
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phi3v_data.layout import MANIFEST
-from phi3v_data.printable import printable
+from phi3v_data.printable import counted, printable, quote, unicode_of
 from phi3v_data.validate.output import render_json as render_result_json
 from phi3v_data.validate.output import render_text as render_result
-from phi3v_data.validate.rule import counted, quote, unicode_of
 from phi3v_data.validate.shown import write_lines
 
 if TYPE_CHECKING:

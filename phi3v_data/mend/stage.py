@@ -14,9 +14,9 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from phi3v_data.lines import TooLong, read_blocks
 from phi3v_data.mend.line import BLANK, CODES, mend_line
+from phi3v_data.printable import unicode_of
 from phi3v_data.validate.decode import try_record
 from phi3v_data.validate.lines import LineTooLong
-from phi3v_data.validate.rule import unicode_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

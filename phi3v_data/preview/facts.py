@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import phi3v_data
 from phi3v_data.preview.findings import codes_of
-from phi3v_data.validate.rule import counted
+from phi3v_data.printable import counted
 
 if TYPE_CHECKING:
     from phi3v_data.preview.planning import Plan

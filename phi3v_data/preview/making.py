@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from phi3v_data.preview.block import Block, make_block, survey_block
 from phi3v_data.preview.escaped import escaped
 from phi3v_data.preview.shares import share_out
-from phi3v_data.validate.rule import counted
-from phi3v_data.validate.workers import Task
+from phi3v_data.printable import counted
+from phi3v_data.workers import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from phi3v_data.preview.block import Setting
     from phi3v_data.preview.planning import Plan
     from phi3v_data.preview.shares import Wish
-    from phi3v_data.validate.workers import Workers
+    from phi3v_data.workers import Workers
 
 __all__ = ["compose"]
 

@@ -11,7 +11,7 @@ from phi3v_data.preview.choosing import Place, Strata
 from phi3v_data.preview.findings import join, lines_with_findings
 from phi3v_data.preview.scan import Scan, Search, find_keys, scan_piece
 from phi3v_data.validate.target_run import PIECE_SIZE
-from phi3v_data.validate.workers import Task
+from phi3v_data.workers import Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from phi3v_data.preview.scan import Scanned
     from phi3v_data.preview.sources import Source, Sources
     from phi3v_data.validate.result import Result
-    from phi3v_data.validate.workers import Workers
+    from phi3v_data.workers import Workers
 
 __all__ = ["Plan", "choose_records"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from phi3v_data.errors import CannotRun, DataError, UsageError
 from phi3v_data.formats.kinds import format_of
+from phi3v_data.printable import unicode_of
 from phi3v_data.validate.lines import FileUnreadable
-from phi3v_data.validate.rule import unicode_of
 from phi3v_data.validate.targets import find_targets
 
 if TYPE_CHECKING:

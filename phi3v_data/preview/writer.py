@@ -16,13 +16,12 @@ from phi3v_data.preview.making import compose
 from phi3v_data.preview.planning import choose_records
 from phi3v_data.preview.sources import find_sources, refuse_pipes
 from phi3v_data.preview.template import fill_template
-from phi3v_data.printable import printable
+from phi3v_data.printable import counted, printable, unicode_of
 from phi3v_data.processes import available_cores
 from phi3v_data.validate.checks import MODEL_LENGTH
 from phi3v_data.validate.inputs import Inputs
-from phi3v_data.validate.rule import counted, unicode_of
 from phi3v_data.validate.shown import write_lines
-from phi3v_data.validate.workers import Workers
+from phi3v_data.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from phi3v_data.errors import CannotRun, UsageError
 from phi3v_data.extras import require
 from phi3v_data.fs import explain_os_error, write_atomic
+from phi3v_data.printable import counted
 from phi3v_data.stats.lettering import Lettering
-from phi3v_data.validate.rule import counted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from phi3v_data.formats.kinds import format_of
 from phi3v_data.processes import available_cores
+from phi3v_data.progress import Progress
 from phi3v_data.reader import Dataset
 from phi3v_data.stats.piece import Counted, Piece, Setting, count_piece, forget
 from phi3v_data.stats.result import Stats
 from phi3v_data.stats.tally import Tally
 from phi3v_data.validate.checks import MODEL_LENGTH
 from phi3v_data.validate.inputs import Inputs
-from phi3v_data.validate.target_run import PIECE_SIZE, Progress
-from phi3v_data.validate.workers import Task, Workers
+from phi3v_data.validate.target_run import PIECE_SIZE
+from phi3v_data.workers import Task, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -37,9 +37,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from phi3v_data.printable import unicode_of
 from phi3v_data.stats.batches import batches_of, fit
 from phi3v_data.stats.result import notes_of
-from phi3v_data.validate.rule import unicode_of
 from phi3v_schemas import SCHEMA_VERSION
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from phi3v_data.lengths import BYTES_PER_TOKEN
-from phi3v_data.printable import printable
+from phi3v_data.printable import counted, printable
 from phi3v_data.stats.tally import Tally
-from phi3v_data.validate.rule import counted
 
 if TYPE_CHECKING:
     from pathlib import Path

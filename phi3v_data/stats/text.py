@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from phi3v_data.printable import counted
 from phi3v_data.stats.batches import batches_of, fit
 from phi3v_data.stats.cells import NONE, bar, byte_size, number, share, side, span, spread, words
 from phi3v_data.stats.document import PERCENTILES
 from phi3v_data.stats.result import notes_of
 from phi3v_data.stats.width import cut, left, right
-from phi3v_data.validate.rule import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -11,10 +11,11 @@ import numpy as np
 
 from phi3v_data.image_folder import UnsafePath
 from phi3v_data.media.checks import BadImage
+from phi3v_data.printable import quote
 from phi3v_data.validate.columns import NOTHING, Column
 from phi3v_data.validate.crossing import append, first_of_each, image_ranges, places_at, split_numbers
 from phi3v_data.validate.leaks import image_pointer, path_of
-from phi3v_data.validate.rule import Rule, quote
+from phi3v_data.validate.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

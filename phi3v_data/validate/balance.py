@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from phi3v_data.validate.rule import Rule, quote
+from phi3v_data.printable import quote
+from phi3v_data.validate.rule import Rule
 
 if TYPE_CHECKING:
     from phi3v_data.validate.facts import DatasetFacts

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phi3v_data.printable import quote
 from phi3v_data.validate.columns import NOTHING
 from phi3v_data.validate.crossing import hits, keep_first
 from phi3v_data.validate.facts import content_of, hash_of, question_of
-from phi3v_data.validate.rule import Rule, quote
+from phi3v_data.validate.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from phi3v_data.validate.rule import Problem, Rule, pointer_to, quote
+from phi3v_data.printable import quote
+from phi3v_data.validate.rule import Problem, Rule, pointer_to
 from phi3v_schemas import Record, Turn
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
+from phi3v_data.printable import counted, quote
 from phi3v_data.validate.columns import NOTHING
-from phi3v_data.validate.rule import Rule, counted, quote
+from phi3v_data.validate.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

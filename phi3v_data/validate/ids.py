@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
+from phi3v_data.printable import quote
 from phi3v_data.validate.crossing import hits
 from phi3v_data.validate.facts import hash_of
-from phi3v_data.validate.rule import Problem, Rule, quote
+from phi3v_data.validate.rule import Problem, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from phi3v_data.image_folder import ImageFolder, UnsafePath, path_fault
+from phi3v_data.printable import quote
 from phi3v_data.validate.image_rules import ImageMissing, UnsafeImagePath, fault_of
 from phi3v_data.validate.look import UNSEEN, Look
 from phi3v_data.validate.lookers import DecodeLooker, ExistsLooker, HeaderLooker
 from phi3v_data.validate.near_names import NearNames
-from phi3v_data.validate.rule import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phi3v_data.validate.rule import Problem, Rule, pointer_to, quote
+from phi3v_data.printable import quote
+from phi3v_data.validate.rule import Problem, Rule, pointer_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,6 +9,7 @@ from xxhash import xxh3_128, xxh3_128_digest
 
 from phi3v_data.image_folder import ImageFolder, UnsafePath
 from phi3v_data.media.checks import BadImage
+from phi3v_data.printable import counted, quote
 from phi3v_data.validate.columns import NOTHING, Column
 from phi3v_data.validate.crossing import (
     append,
@@ -22,7 +23,7 @@ from phi3v_data.validate.crossing import (
     split_numbers,
 )
 from phi3v_data.validate.facts import hash_of
-from phi3v_data.validate.rule import Rule, counted, quote
+from phi3v_data.validate.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

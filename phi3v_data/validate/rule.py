@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from phi3v_data.printable import unicode_of
 from phi3v_schemas import Finding
 
 if TYPE_CHECKING:
@@ -11,12 +12,10 @@ if TYPE_CHECKING:
 
     from phi3v_schemas import Severity
 
-__all__ = ["RULES", "Problem", "Rule", "counted", "pointer_to", "quote", "unicode_of"]
+__all__ = ["RULES", "Problem", "Rule", "pointer_to"]
 
 RULES: dict[str, type[Rule]] = {}
 """Every rule by its code."""
-
-_LONGEST_QUOTE = 80
 
 
 class Problem(NamedTuple):
@@ -81,25 +80,6 @@ class Rule:
         return Problem(cls, pointer, cls.message.format(**values), cls.hint if hint is None else hint)
 
 
-def unicode_of(text: str) -> str:
-    """Return a text with what is no Unicode escaped: the name of a file need not be UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def pointer_to(parts: Iterable[str | int]) -> str:
     """Return the JSON pointer (RFC 6901) to a place, from the keys and indices on the way."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number and what it counts: "1 file", "1,200 files"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def quote(value: object) -> str:
-    """Return a value from the data as it may stand in a message: escaped, and cut where it is long."""
-    if isinstance(value, str | bytes) and len(value) > _LONGEST_QUOTE:
-        value = value[:_LONGEST_QUOTE]
-        return f"{value!r}…"
-    text = repr(value)
-    return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"

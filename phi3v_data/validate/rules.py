@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from phi3v_data.errors import UsageError
+from phi3v_data.printable import quote
 from phi3v_data.validate import (  # noqa: F401 -- RULES is complete when every module that holds rules is imported
     alike,
     balance,
@@ -29,7 +30,7 @@ from phi3v_data.validate import (  # noqa: F401 -- RULES is complete when every 
     values,
     wording,
 )
-from phi3v_data.validate.rule import RULES, quote
+from phi3v_data.validate.rule import RULES
 
 __all__ = ["RULES", "no_such_rule"]
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from phi3v_data.lines import MAX_LINE
 from phi3v_data.processes import available_cores
+from phi3v_data.progress import Progress
 from phi3v_data.validate.allowed import Allowed, read_allowed
 from phi3v_data.validate.checks import MODEL_LENGTH, Checks
 from phi3v_data.validate.inputs import Inputs
 from phi3v_data.validate.result import Findings, Result
 from phi3v_data.validate.selection import Selection
-from phi3v_data.validate.target_run import PIECE_SIZE, Progress, TargetRun
+from phi3v_data.validate.target_run import PIECE_SIZE, TargetRun
 from phi3v_data.validate.targets import find_targets
-from phi3v_data.validate.workers import Workers
+from phi3v_data.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

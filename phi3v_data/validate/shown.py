@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from phi3v_data.errors import CannotRun
-from phi3v_data.validate.rule import counted
+from phi3v_data.printable import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from phi3v_data.formats.kinds import format_of
 from phi3v_data.fs import sha256_of
 from phi3v_data.image_folder import ImageFolder
+from phi3v_data.printable import unicode_of
 from phi3v_data.validate.check_piece import check_piece, forget
 from phi3v_data.validate.dataset import check_dataset, compares, compares_images, compares_pictures
 from phi3v_data.validate.facts import DatasetFacts, FileSpan
@@ -15,48 +16,28 @@ from phi3v_data.validate.image_rules import FolderMissing
 from phi3v_data.validate.lines import EmptyFile, FileUnreadable, ShardDamaged
 from phi3v_data.validate.manifest import CountDiffers, FileFacts, check_file
 from phi3v_data.validate.piece import Piece, Setting
-from phi3v_data.validate.rule import unicode_of
 from phi3v_data.validate.targets import STDIN
-from phi3v_data.validate.workers import Task
+from phi3v_data.workers import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from phi3v_data.progress import Progress
     from phi3v_data.validate.allowed import Allowed
     from phi3v_data.validate.checks import Checks
     from phi3v_data.validate.inputs import Input, Inputs
     from phi3v_data.validate.piece import Outcome
     from phi3v_data.validate.result import Result
     from phi3v_data.validate.targets import Target
-    from phi3v_data.validate.workers import Workers
+    from phi3v_data.workers import Workers
 
-__all__ = ["PIECE_SIZE", "Progress", "TargetRun"]
+__all__ = ["PIECE_SIZE", "TargetRun"]
 
 PIECE_SIZE = {"none": 1 << 22, "exists": 1 << 20, "header": 1 << 19, "decode": 1 << 16}
 """Bytes of a piece, by how closely images are looked at: about a tenth of a second's work."""
 
 _ALL_KEPT = 1 << 17  # bytes of a piece where all findings are kept: there may be one for every byte or two
-
-
-@dataclass
-class Progress:
-    """How far a run has come.
-
-    Args:
-        tell: Told the bytes read so far, and `total`.
-        total: The bytes there are; None for a pipe.
-    """
-
-    tell: Callable[[int, int | None], object] | None
-    total: int | None
-    done: int = 0
-
-    def advance(self, size: int) -> None:
-        """Note that so many bytes more were read."""
-        self.done += size
-        if self.tell is not None:
-            self.tell(self.done, self.total)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from phi3v_data.errors import UsageError
 from phi3v_data.layout import IMAGES, MANIFEST, data_files, files_at_hand, parse_name, suffix_of
+from phi3v_data.printable import quote
 from phi3v_data.validate.lines import FileUnreadable
 from phi3v_data.validate.manifest import check_structure, load
-from phi3v_data.validate.rule import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phi3v_data.validate.rule import Problem, Rule, quote
+from phi3v_data.printable import quote
+from phi3v_data.validate.rule import Problem, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,8 @@ from itertools import islice
 from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any
 
-from phi3v_data.validate.rule import Problem, Rule, pointer_to, quote
+from phi3v_data.printable import quote
+from phi3v_data.validate.rule import Problem, Rule, pointer_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

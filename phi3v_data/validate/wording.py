@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from phi3v_data.validate.rule import Problem, Rule, quote
+from phi3v_data.printable import quote
+from phi3v_data.validate.rule import Problem, Rule
 
 if TYPE_CHECKING:
     from phi3v_schemas import Record

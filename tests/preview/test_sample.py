@@ -12,7 +12,7 @@ from phi3v_data.preview.sources import find_sources
 from phi3v_data.preview.writer import write_page
 from phi3v_data.validate import validate
 from phi3v_data.validate.inputs import Inputs
-from phi3v_data.validate.workers import Workers
+from phi3v_data.workers import Workers
 from tests.formats.shards import line, write_dataset
 from tests.preview.reading import read_page
 

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from phi3v_data.errors import CannotRun
-from phi3v_data.validate.workers import Task, Workers
+from phi3v_data.workers import Task, Workers
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from phi3v_data.validate.progress import show_progress
+from phi3v_data.progress import show_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,9 +1,10 @@
-"""How far a reading of data has come, on a terminal."""
+"""How far a reading of data has come: counted, and drawn on a terminal."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TextIO
 
-__all__ = ["show_progress"]
+__all__ = ["Progress", "show_progress"]
 
 _EVERY = 0.1  # seconds
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Args:
+        tell: Told the bytes read so far, and `total`.
+        total: The bytes there are; None for a pipe.
+    """
+
+    tell: Callable[[int, int | None], object] | None
+    total: int | None
+    done: int = 0
+
+    def advance(self, size: int) -> None:
+        """Note that so many bytes more were read."""
+        self.done += size
+        if self.tell is not None:
+            self.tell(self.done, self.total)
 
 
 @contextmanager
@@ -36,11 +57,11 @@ def show_progress(
         BarColumn,
         DownloadColumn,
         MofNCompleteColumn,
-        Progress,
         TaskProgressColumn,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.progress import Progress as Bar
     from rich.progress import TransferSpeedColumn as SpeedColumn
 
     columns = (
@@ -51,7 +72,7 @@ def show_progress(
         TimeRemainingColumn(),
     )
     # Drawn by the calls alone: a thread that draws would be half there in a forked worker.
-    bar = Progress(*columns, console=Console(file=stream), transient=True, auto_refresh=False, redirect_stdout=False)
+    bar = Bar(*columns, console=Console(file=stream), transient=True, auto_refresh=False, redirect_stdout=False)
     with bar:
         task = bar.add_task("", total=None)
         drawn = 0.0
