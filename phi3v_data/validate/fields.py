@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -128,15 +129,8 @@ def field_problems(detail: Mapping[str, Any]) -> Sequence[Problem]:
         is_long = isinstance(loc[-1], str) and len(loc[-1]) > _LONGEST_NAME
         return (_problem_at.__wrapped__ if is_long else _problem_at)(kind, loc)
     expected, value = _EXPECTED.get(kind, "another value"), detail["input"]
-    return [
-        WrongType.problem(
-            pointer=pointer_to(loc),
-            what=_describe(loc),
-            expected=expected,
-            found=_found(value),
-            hint=_type_hint(loc, expected, value),
-        )
-    ]
+    pointer, what, hint = _wrong_at(loc, expected, type(value).__name__)
+    return [WrongType.problem(pointer=pointer, what=what, expected=expected, found=_found(value), hint=hint)]
 
 
 @lru_cache(maxsize=1024)
@@ -151,6 +145,12 @@ def _problem_at(kind: str, loc: tuple[str | int, ...]) -> Sequence[Problem]:
     if kind == "too_short":
         return [EmptyConversations.problem(pointer=pointer)]
     return [EmptyText.problem(pointer=pointer, what=_describe(loc))]
+
+
+@lru_cache(maxsize=1024)
+def _wrong_at(loc: tuple[str | int, ...], expected: str, found: str) -> tuple[str, str, str | None]:
+    """Return the pointer to a value of the wrong type, its name, and the hint."""
+    return pointer_to(loc), _describe(loc), _type_hint(loc, expected, found)
 
 
 def _unanswered(turn: int, turns: int) -> Problem:
@@ -170,28 +170,26 @@ def _describe(loc: Sequence[str | int]) -> str:
 
 def _found(value: object) -> str:
     if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, list):
-        return "a list"
-    if isinstance(value, dict):
-        return "an object"
+        return json.dumps(value)
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
     return f"the {'string' if isinstance(value, str) else 'number'} {quote(value)}"
 
 
-def _type_hint(loc: Sequence[str | int], expected: str, value: object) -> str | None:
-    """Name what a value of the wrong type was probably meant to be."""
+def _type_hint(loc: Sequence[str | int], expected: str, found: str) -> str | None:
+    """Name what a value of the wrong type was probably meant to be; `found` is the name of its type in Python."""
     if not loc:
         return None
     name = loc[-1]
-    if value is None:
+    if found == "NoneType":
         return _NULL
     if expected == "a list":
         return _LISTS.get(str(name))
-    if expected == "a string" and isinstance(value, int | float) and not isinstance(value, bool):
+    if expected == "a string" and found in ("int", "float"):
         return _NUMBER
-    if name == "assistant" and isinstance(value, list):
+    if name == "assistant" and found == "list":
         return _JOIN
-    if name == "user" and isinstance(value, list):
+    if name == "user" and found == "list":
         return _PARTS
     return _TURN if len(loc) == 2 and isinstance(name, int) else None
 

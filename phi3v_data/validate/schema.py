@@ -29,7 +29,7 @@ LARGE = 1 << 18
 
 _decode_value: Callable[[Any], Record] = TypeAdapter(Record).validator.validate_python
 
-_WITHOUT_VALUE = {
+_WITHOUT_VALUE = {  # kinds of errors whose message names no value at fault, which may be the whole line
     "json_invalid",
     "missing",
     "extra_forbidden",
@@ -65,10 +65,13 @@ def problems_of(data: bytes, error: ValidationError, *, ended: bool = True) -> l
         error: What the decoder raised.
         ended: As `read_record`.
     """
-    details = _details(error)
-    if details[0]["type"] == "json_invalid":
+    details = error.errors(include_url=False, include_input=False)
+    kinds = {detail["type"] for detail in details}
+    if "json_invalid" in kinds:
         return [json_problem(data, details[0]["ctx"]["error"], ended=ended)]
-    if (foreign := _foreign(details)) is not None:
+    if not kinds <= _WITHOUT_VALUE:
+        details = error.errors(include_url=False)
+    if "extra_forbidden" in kinds and (foreign := _foreign(details)) is not None:
         return [foreign]
     return _first(details)
 
@@ -82,22 +85,12 @@ def _decode(data: bytes) -> Record:
     return decode(data)
 
 
-def _details(error: ValidationError) -> Sequence[Mapping[str, Any]]:
-    """Return the errors, with the values at fault only where a message names them: they may be the whole line."""
-    details = error.errors(include_url=False, include_input=False)
-    if all(detail["type"] in _WITHOUT_VALUE for detail in details):
-        return details
-    return error.errors(include_url=False)
-
-
 def _foreign(details: Sequence[Mapping[str, Any]]) -> Problem | None:
     """Return the problem of a record in another tool's format, known by the fields that this format does not have."""
     record, turn = set[str](), set[str]()
     for detail in details:
         if detail["type"] == "extra_forbidden":
             (record if len(detail["loc"]) == 1 else turn).add(detail["loc"][-1])
-    if not (record or turn):
-        return None
     has_turns = not any(detail["type"] == "missing" and detail["loc"] == ("conversations",) for detail in details)
     return foreign_problem(record, turn if has_turns else None)
 

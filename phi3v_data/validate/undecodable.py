@@ -98,7 +98,6 @@ class NullByte(Rule):
     good = _GOOD
 
 
-_PLACE = re.compile(r"(.*) at line (\d+) column (\d+)", re.DOTALL)
 _ANOTHER = re.compile(rb'[\s,]*(\{)\s*["}]')
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
@@ -157,18 +156,19 @@ def json_problem(data: bytes, error: str, *, ended: bool = True) -> Problem:
 
 def _place(data: bytes, error: str) -> tuple[str, int]:
     """Return what the decoder says and after how many bytes; only a shard's record may run over several lines."""
-    match = _PLACE.fullmatch(error)
-    if match is None:
+    fault, _, place = error.rpartition(" at line ")
+    line, _, column = place.partition(" column ")
+    if not column.isdecimal():
         return error, 0
     start = 0
-    for _ in range(int(match[2]) - 1):
+    for _ in range(int(line) - 1):
         start = data.index(b"\n", start) + 1
-    return match[1], start + int(match[3])
+    return fault, start + int(column)
 
 
 def _column(data: bytes, end: int) -> int:
     """Return the column, in characters from 1, of the byte that is number `end` from 1."""
-    return max(1, len(data[:end].decode(errors="ignore")))
+    return max(1, min(end, len(data)) if data.isascii() else len(data[:end].decode(errors="ignore")))
 
 
 def _lone_surrogate(data: bytes) -> re.Match[bytes] | None:
