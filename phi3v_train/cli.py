@@ -17,6 +17,7 @@ from phi3v_train.commands.new_tiny import new_tiny
 from phi3v_train.commands.show import show
 from phi3v_train.flags import SectionedGroup, given_flags
 from phi3v_train.options import TrainOptions
+from phi3v_train.quiet import quieten_imports
 
 __all__ = ["cli", "main"]
 
@@ -61,6 +62,7 @@ for _command in (evaluate, generate, merge, new_tiny, show):
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    quieten_imports()
     run_program(cli, "phi3v-train")
 
 

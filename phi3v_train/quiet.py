@@ -7,7 +7,13 @@ import sys
 import warnings
 from logging import ERROR, getLogger
 
-__all__ = ["quieten"]
+__all__ = ["quieten", "quieten_imports"]
+
+
+def quieten_imports() -> None:
+    """Keep to themselves the libraries that talk while they are imported; call it before any is."""
+    for library in ("accelerate", "bitsandbytes", "huggingface_hub"):  # bitsandbytes: on CPUs that compute in bf16
+        getLogger(library).setLevel(ERROR)
 
 
 def quieten(*, is_main: bool = True) -> None:
@@ -22,8 +28,6 @@ def quieten(*, is_main: bool = True) -> None:
     if not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # DeepSpeed would print that it found so
     logging.set_verbosity_error()
-    for library in ("accelerate", "huggingface_hub"):
-        getLogger(library).setLevel(ERROR)
     if not is_main or not sys.stderr.isatty():
         logging.disable_progress_bar()
     if not sys.flags.dev_mode and not sys.warnoptions:
