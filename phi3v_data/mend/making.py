@@ -9,11 +9,11 @@ from operator import attrgetter
 from typing import IO, TYPE_CHECKING, Any
 
 from phi3v_data.errors import CannotRun
-from phi3v_data.fs import sync_folder, write_atomic
+from phi3v_data.fs import write_atomic
 from phi3v_data.layout import IMAGES, MANIFEST, REJECTS
 from phi3v_data.manifest.describe import describe, find_splits
 from phi3v_data.mend.images import ImageLinks
-from phi3v_data.mend.source import CHANGES
+from phi3v_data.mend.source import CHANGES, refuse_unless_lines
 from phi3v_data.mend.stage import StagedFile, Tally
 from phi3v_data.printable import unicode_of
 from phi3v_data.validate.rule import RULES
@@ -34,13 +34,14 @@ _SAME_ID, _NO_FOLDER = "E301", "E407"
 
 
 def make_copy(
-    source: Source, work: Path, ignore: Sequence[str], checks: dict[str, Any]
+    source: Source, new: Path, stage: Path, ignore: Sequence[str], checks: dict[str, Any]
 ) -> tuple[Tally, ImageLinks | None]:
-    """Make a copy in the folder `new` of a working folder.
+    """Make a copy.
 
     Args:
         source: The dataset.
-        work: The working folder.
+        new: The folder of the copy, which is there.
+        stage: A folder for the copy in the making, which is not; whoever calls removes it.
         ignore: Codes of the errors for which no line is set apart.
         checks: How to validate: the arguments of `validate` that hold for every pass.
 
@@ -50,18 +51,20 @@ def make_copy(
     Raises:
         CannotRun: A file was changed meanwhile, or as `validate`.
         DataError: A manifest that fits the copy cannot be written.
+        UsageError: A file has no lines to mend but those over the limit.
         OSError: The system refuses something.
     """
-    new, stage, tally = work / "new", work / "stage", Tally()
+    tally = Tally()
+    stage.mkdir()
     for folder in (new, stage):
-        folder.mkdir()
         if source.manifest is not None:
             shutil.copyfile(source.folder / MANIFEST, folder / MANIFEST)
     with (new / REJECTS).open("xb") as rejects:
         tally.carried = _carry_over(source, rejects)
         files = [StagedFile(file, stage / file.name, checks["max_line"], tally, rejects) for file in source.files]
-        for file in files:
+        for file, original in zip(files, source.files, strict=True):
             file.fill()
+            refuse_unless_lines(file.path, original.path)  # without lines over the limit it may have none
         while _reject_faulty(source, files, stage, _rejecting(ignore), checks):
             pass
     links = ImageLinks(source.images, new) if source.owns_images else None
@@ -72,11 +75,8 @@ def make_copy(
     assert tally.kept + tally.blank + tally.rejects.total() == tally.lines, "a line is missing"
     _write_manifest(source, new, links, checks["images"])
     for path in (new / CHANGES, new / REJECTS):
-        if path.stat().st_size:
-            sync_folder(path)
-        else:
+        if not path.stat().st_size:
             path.unlink()
-    sync_folder(new)
     return tally, links
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
+import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from phi3v_data.errors import CannotRun
-from phi3v_data.fs import FolderHeld, explain_os_error, hold_folder, sync_folder
+from phi3v_data.errors import CannotRun, UsageError
+from phi3v_data.fs import FolderHeld, explain_os_error, write_folder
 from phi3v_data.layout import REJECTS
 from phi3v_data.lines import MAX_LINE
 from phi3v_data.mend.making import make_copy
 from phi3v_data.mend.source import CHANGES, find_source, refuse_place
+from phi3v_data.validate.allowed import read_allowed
 from phi3v_data.validate.runner import validate
 from phi3v_data.validate.selection import Selection
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from phi3v_data.mend.images import ImageLinks
+    from phi3v_data.mend.source import Source
     from phi3v_data.mend.stage import Tally
     from phi3v_data.validate.images import ImageLevel
     from phi3v_data.validate.result import Result
@@ -106,50 +109,49 @@ def mend(
             to read or write.
     """
     Selection(select, ignore)  # refuses what is no rule before anything is done
+    if allow_leaks is not None and not allow_leaks.is_fifo():  # a pipe can be read only once
+        read_allowed(allow_leaks)
     source = find_source(path, images_dir)
     target = refuse_place(source, out_dir)
     each: dict[str, Any] = {**checks, "images": images, "max_line": max_line, "on_progress": on_progress}
-    try:
-        with _work_beside(target) as work:
-            tally, links = make_copy(source, work, ignore, each)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (work / "new").rename(target)
-            sync_folder(target.parent)
-    except FolderHeld:
-        raise CannotRun(f"another run is writing {out_dir}: wait for it or choose another folder") from None
-    except OSError as error:
-        raise CannotRun(explain_os_error(error, out_dir)) from error
-    except BaseException as error:
-        if not isinstance(error, Exception):
-            error.add_note("Nothing was written: run the same command again.")
-        raise
+    with _saying("Nothing was written: run the same command again."):
+        tally, links = _write(source, target, out_dir, ignore, each)
     copy = out_dir if path.is_dir() else out_dir / path.name
-    result = validate(
-        [copy],
-        images_dir=images_dir,
-        select=select,
-        ignore=ignore,
-        allow_leaks=allow_leaks,
-        max_findings=max_findings,
-        **each,
-    )
+    with _saying(f"The copy is whole: go on with phi3v-data validate {shlex.quote(str(copy))}"):
+        result = validate(
+            [copy],
+            images_dir=images_dir,
+            select=select,
+            ignore=ignore,
+            allow_leaks=allow_leaks,
+            max_findings=max_findings,
+            **each,
+        )
     brought, left_out = (links.images, links.left_out) if links else (None, 0)
     return Mended(path, out_dir, tally, brought, left_out, result)
 
 
+def _write(
+    source: Source, target: Path, out_dir: Path, ignore: Sequence[str], checks: dict[str, Any]
+) -> tuple[Tally, ImageLinks | None]:
+    """Write the copy into its folder, which errors name as the user did."""
+    try:
+        with write_folder(target, last=source.last) as new:
+            if any(entry != new.parent for entry in target.iterdir()):
+                raise UsageError(f"{out_dir} is not empty: choose another folder for the copy")
+            return make_copy(source, new, new.with_name("stage"), ignore, checks)
+    except FolderHeld:
+        raise CannotRun(f"another run is writing {out_dir}: wait for it or choose another folder") from None
+    except OSError as error:
+        raise CannotRun(explain_os_error(error, out_dir)) from error
+
+
 @contextmanager
-def _work_beside(target: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside the copy's, empty of what a killed run left, and remove it at the end."""
-    work = target.with_name(f".{target.name}.phi3v-mending")
-    with hold_folder(work, without_locks=True):
-        try:
-            _clear(work)
-            yield work
-        finally:
-            _clear(work)
-            work.rmdir()
-
-
-def _clear(folder: Path) -> None:
-    for entry in folder.iterdir():
-        shutil.rmtree(entry)
+def _saying(note: str) -> Iterator[None]:
+    """Leave a note on what interrupts the block."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            error.add_note(note)
+        raise

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 from phi3v_data.errors import CannotRun, DataError, UsageError
@@ -18,7 +19,7 @@ from phi3v_data.validate.unpack import packing_of
 if TYPE_CHECKING:
     from phi3v_schemas import Manifest
 
-__all__ = ["CHANGES", "Source", "SourceFile", "find_source", "refuse_place"]
+__all__ = ["CHANGES", "Source", "SourceFile", "find_source", "refuse_place", "refuse_unless_lines"]
 
 CHANGES = "changes.ndjson"
 """The list of all changes, JSON lines by a name that nobody takes for records."""
@@ -59,6 +60,11 @@ class Source:
         """The folder of its files."""
         return self.path if self.path.is_dir() else self.path.parent
 
+    @property
+    def last(self) -> str:
+        """The name in the folder of the copy without which its others are no whole dataset."""
+        return MANIFEST if self.manifest is not None else PurePath(self.files[-1].name).parts[0]
+
 
 def find_source(path: Path, images_dir: Path | None) -> Source:
     """Look at what is to be mended.
@@ -79,12 +85,12 @@ def find_source(path: Path, images_dir: Path | None) -> Source:
     paths = files_at_hand(folder, manifest) if path.is_dir() else [path]
     if not paths:
         raise CannotRun(f"{path} holds no file of records: give a JSONL file or the folder of a dataset")
-    files = [SourceFile(file, file.relative_to(folder).as_posix(), _input(file)) for file in paths]
+    files = [SourceFile(file, file.relative_to(folder).as_posix(), _input(file, path)) for file in paths]
     return Source(path, files, images_dir or folder / IMAGES, images_dir is None, manifest)
 
 
 def refuse_place(source: Source, out_dir: Path) -> Path:
-    """Refuse to write a copy onto a dataset, into it or around it, or where something is.
+    """Refuse to write a copy onto a dataset, into it or around it, or where a file is.
 
     Returns:
         The folder, with no links on the way.
@@ -98,8 +104,6 @@ def refuse_place(source: Source, out_dir: Path) -> Path:
             raise UsageError(f"{out_dir} and {path} lie in each other: choose another folder for the copy")
     if os.path.lexists(target) and not target.is_dir():
         raise UsageError(f"{out_dir} is no folder: choose another one for the copy")
-    if target.is_dir() and any(target.iterdir()):
-        raise UsageError(f"{out_dir} is not empty: choose another folder for the copy")
     return target
 
 
@@ -126,8 +130,8 @@ def _manifest(folder: Path) -> Manifest | None:
         raise DataError(f"{error}: restore it, or delete it to mend the files without it") from None
 
 
-def _input(path: Path) -> Input:
-    """Look at the first bytes of a file.
+def _input(path: Path, data: Path) -> Input:
+    """Look at the first bytes of a file of a dataset.
 
     Raises:
         UsageError: It holds no lines that could be mended one by one.
@@ -137,18 +141,32 @@ def _input(path: Path) -> Input:
     if (kind := format_of(path)) != "jsonl":
         raise UsageError(
             f"{path} is a shard of {kind}, and only JSON lines are mended: write them with phi3v-data reshard "
-            f"{path} --output jsonl --out_dir OUT, and mend OUT"
+            f"{shlex.quote(str(data))} --output jsonl --out_dir OUT, and mend OUT"
         )
     if not path.is_file():
         raise UsageError(f"{path} is no regular file: write what it yields to a file, and give that")
     found = Input(path)
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
+    head = _head(path)
     if (packing := packing_of(head)) is not None:
         raise UsageError(
             f"{path} is compressed with {packing.kind}, and only plain files are mended: "
             f"unpack it with {packing.command}"
         )
-    if (problem := file_fault(head, whole=found.size <= len(head))) is not None:
-        raise UsageError(f"{path} cannot be mended line by line ({problem.message}): {problem.hint}")
+    refuse_unless_lines(path, path)
     return found
+
+
+def refuse_unless_lines(path: Path, original: Path) -> None:
+    """Refuse a file without lines of its own; what is said names the original.
+
+    Raises:
+        UsageError: It is none that could be mended line by line.
+    """
+    head = _head(path)
+    if (problem := file_fault(head, whole=path.stat().st_size <= len(head))) is not None:
+        raise UsageError(f"{original} cannot be mended line by line ({problem.message}): {problem.hint}")
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD)

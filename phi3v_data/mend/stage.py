@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -131,8 +130,6 @@ class StagedFile:
                 self._finish_line(staged.data or b"", told, out, changes)
                 if staged.data and images is not None and (record := try_record(staged.data)) is not None:
                     images.bring(record.image_paths())
-            out.flush()
-            os.fsync(out.fileno())
 
     def _finish_line(self, data: bytes, told: list[dict[str, Any]], out: IO[bytes], changes: IO[bytes]) -> None:
         is_blank = any(change["kind"] == BLANK for change in told)

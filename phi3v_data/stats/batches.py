@@ -81,9 +81,8 @@ def expected_longest(values: NDArray[np.int64], reached: NDArray[np.int64], size
         reached: int64, (values,): how many records have no more than each.
         size: B, at most as many as there are records.
     """
-    draws = np.arange(size)
     chances = np.ones(len(values))
-    for draw in draws:
+    for draw in range(size):
         chances *= np.maximum(reached - draw, 0) / (reached[-1] - draw)
     return float(np.sum(values * np.diff(chances, prepend=0.0)))
 

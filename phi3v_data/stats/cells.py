@@ -1,20 +1,27 @@
-"""How single figures are written."""
+"""How single figures, and the names of classes, are written."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from phi3v_data.printable import quote
+
 if TYPE_CHECKING:
     from phi3v_data.stats.histogram import Bin, Histogram
     from phi3v_data.stats.tally import Texts
 
-__all__ = ["NONE", "bar", "byte_size", "number", "share", "side", "span", "spread", "words"]
+__all__ = ["NONE", "bar", "byte_size", "label", "number", "share", "side", "span", "spread", "words"]
 
 NONE = "-"
 """Stands for a figure that there is none of."""
 
 _BILLIONS = 10_000_000_000  # from here on they would fill a column
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def label(name: str) -> str:
+    """Return the name of a class, in quotes where white space at its ends would make it look like another."""
+    return name if name == name.strip() else quote(name)
 
 
 def number(value: float | None) -> str:

@@ -10,6 +10,7 @@ from phi3v_data.errors import CannotRun, UsageError
 from phi3v_data.extras import require
 from phi3v_data.fs import explain_os_error, write_atomic
 from phi3v_data.printable import counted
+from phi3v_data.stats.cells import label
 from phi3v_data.stats.lettering import Lettering
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ __all__ = ["draw", "prepare"]
 _BARS, _MARKS, _FAINT, _TEXT = "#1f5fa8", "#c2541b", "#8a8a8a", "#444444"
 _INCHES, _DOTS = (12, 8), 150
 _TITLE, _LABEL = 90, 22  # columns
-_BELOW_LEGEND = 0.75  # of the height
+_BELOW_LEGEND = 0.7  # of the height
 _BINS = 40
 _CLASSES = 20
 _DOTS_DRAWN = 5000
@@ -40,11 +41,13 @@ def prepare(path: Path) -> None:
 
     Raises:
         MissingExtra: matplotlib is not installed.
-        UsageError: There is no such folder, or it may not be written to.
+        UsageError: It is not called a PNG file, or there is no such folder, or none that may be written to.
     """
     require("matplotlib", extra="stats", purpose="a chart")
     if path.is_dir():
         raise UsageError(f"{path} is a folder: name the PNG file to write")
+    if path.suffix.lower() != ".png":  # it may be a file of records
+        raise UsageError(f"the figures are drawn as a PNG file, which {path} is not by its name: call it NAME.png")
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent} to write {path.name} into: make it, or name another")
     if not os.access(path.parent, os.W_OK | os.X_OK):
@@ -169,9 +172,9 @@ def _draw_classes(axes: Any, answers: Answers, lettering: Lettering) -> None:
     axes.grid(visible=False, axis="y")
     bars = axes.barh(range(len(names)), numbers, color=_BARS, height=0.75)
     axes.bar_label(bars, labels=[f"{number:,}" for number in numbers], padding=3, fontsize=8, color=_TEXT)
-    axes.set_yticks(range(len(names)), [lettering.fit(name, _LABEL) for name in names], fontsize=8)
-    for label in axes.get_yticklabels():
-        lettering.write(label)
+    axes.set_yticks(range(len(names)), [lettering.fit(label(name), _LABEL) for name in names], fontsize=8)
+    for text in axes.get_yticklabels():
+        lettering.write(text)
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.set_xlim(left=0)

@@ -1,37 +1,4 @@
-"""The figures as one JSON document.
-
-    schema_version    of the package's documents
-    data              the dataset, as it was named
-    images            how closely images were looked at: "header", or "none": then each counts as the smallest
-    tokens            how the tokens of texts were counted: "exact", or "estimated" from their bytes
-    num_crops         the most crops an image is scaled to
-    max_length        tokens beyond which a record is too long
-    max_tokens        tokens that a batch may take; null where nobody asked
-    notes             sentences that belong beside the figures
-    splits            by the split's name, in the dataset's order: figures as below
-    all               the same of all splits together
-
-Of a split. A figure that there is none of, such as the mean of no records, is null:
-
-    records           records
-    broken            lines that are no records, of which nothing else is counted
-    prompts           records without an answer in their last turn
-    turns             {total, mean, min, max, histogram} of the records
-    images            {total, mean, min, max, histogram, records_without, unreadable} as records name them
-    pictures          null where images were not looked at; of those that could be read {bytes, width, height,
-                      megapixels: each {min, median, max}, formats: {name: images}, sizes: [{width, height, images}] the
-                      100 most frequent, different_sizes (65,536 is the most that are told apart)}
-    user, assistant   {texts, words, characters}
-    tokens            {total, mean, min, p5, p25, p50, p75, p95, p99, max, histogram, of_images, image_share,
-                      over_max_length} of the records
-    batches           [{records, expected_tokens, p99_tokens, worst_tokens, padding}], padded to their longest
-    fit               null without max_tokens, else {always, p99}: the most records of a batch that never, and of one
-                      that in 99 of 100 cases does not take more
-    classes           [{name, records, share}], the most frequent first; null where answers are not classes
-    imbalance         records of the most frequent class for each of the rarest; null likewise
-
-A histogram is [{from, to, records}], both ends included.
-"""
+"""The figures as one JSON document, whose every key docs/looking.md explains."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def render_text(stats: Stats, stream: TextIO | None = None, *, color: bool | Non
 
 
 def render_json(stats: Stats, stream: TextIO | None = None) -> None:
-    """Write the document that `document` describes.
+    """Write the figures for a program, as `document_of` has them.
 
     Args:
         stats: What `collect` returned.

@@ -11,7 +11,7 @@ import click
 
 from phi3v_data.printable import counted
 from phi3v_data.stats.batches import batches_of, fit
-from phi3v_data.stats.cells import NONE, bar, byte_size, number, share, side, span, spread, words
+from phi3v_data.stats.cells import NONE, bar, byte_size, label, number, share, side, span, spread, words
 from phi3v_data.stats.document import PERCENTILES
 from phi3v_data.stats.result import notes_of
 from phi3v_data.stats.width import cut, left, right
@@ -59,8 +59,8 @@ def _table(stats: Stats) -> Iterator[str]:
         tallies.insert(0, ("all", stats.whole))
     shown = tallies[: _SPLITS + 1]
     yield _head(" " * _LABEL + "".join("  " + right(name, _COLUMN - 2) for name, _ in shown))
-    for label, figure in _rows(stats):
-        yield f"{label:<{_LABEL}}" + "".join(f"{figure(tally):>{_COLUMN}}" for _, tally in shown)
+    for name, figure in _rows(stats):
+        yield f"{name:<{_LABEL}}" + "".join(f"{figure(tally):>{_COLUMN}}" for _, tally in shown)
     if more := len(tallies) - len(shown):
         yield f"and {counted(more, 'more split')}: --split NAME shows one, --format json all of them"
 
@@ -147,8 +147,9 @@ def _classes(whole: Tally) -> Iterator[str]:
     ranked, total = whole.answers.ranked(), whole.records - whole.prompts
     if not ranked:
         return
-    yield from _section(f"{len(ranked):,} classes; the largest has {whole.answers.imbalance:,.1f} times the smallest")
-    cells = [f"{left(name, _NAME)}{count:>10,}{count / total:>6.1%}" for name, count in ranked[:_CLASSES]]
+    more_than_one = f"{len(ranked):,} classes; the largest has {whole.answers.imbalance:,.1f} times the smallest"
+    yield from _section(more_than_one if len(ranked) > 1 else "1 class")
+    cells = [f"{left(label(name), _NAME)}{count:>10,}{count / total:>7.1%}" for name, count in ranked[:_CLASSES]]
     half = (len(cells) + 1) // 2
     for beginning, end in zip_longest(cells[:half], cells[half:], fillvalue=""):
         yield f"{beginning}  {end}".rstrip()

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-__all__ = ["BOM", "EXAMPLES", "add_images", "listed", "make_image", "record", "tree"]
+if TYPE_CHECKING:
+    from phi3v_data.mend.mender import Mended
+
+__all__ = [
+    "BOM",
+    "EXAMPLES",
+    "add_images",
+    "assert_nothing_is_lost",
+    "content",
+    "listed",
+    "make_image",
+    "record",
+    "tree",
+]
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 BOM = b"\xef\xbb\xbf"
@@ -48,3 +63,49 @@ def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def content(reject: dict[str, Any], original: bytes = b"") -> bytes:
+    """Return the line that was set apart; of one over the limit only its place in the original is told."""
+    if "bytes" in reject:
+        return original[reject["offset"] :][: reject["bytes"]]
+    return reject["text"].encode() if "text" in reject else base64.b64decode(reject["base64"])
+
+
+def assert_nothing_is_lost(source: Path, mended: Mended) -> None:
+    """Account for every line of a file: it is in the copy as it was, or changed as listed, or in the rejects."""
+    name = source.name
+    changes = [one for one in listed(mended.changes_path) if one["file"] == name] if mended.changes_path else []
+    rejects = [one for one in listed(mended.rejects_path) if one["file"] == name] if mended.rejects_path else []
+    kept = _lines_of(mended.out_dir / name)
+    kinds: dict[int, set[str]] = {}
+    for one in changes:
+        kinds.setdefault(one["line"], set()).add(one["kind"])
+    apart = {one["line"]: one for one in rejects}
+    assert not kinds.keys() & apart.keys()
+    for number, line in enumerate(_lines_of(source), 1):
+        if number in apart:
+            assert content(apart[number], source.read_bytes()) == line
+        elif "blank-line" in kinds.get(number, ()):
+            assert not line.removeprefix(BOM).strip()
+        else:
+            _assert_said_alike(line, kept.pop(0), kinds.get(number, set()))
+    assert not kept
+    assert len(apart) == len(rejects)
+
+
+def _assert_said_alike(line: bytes, left: bytes, kinds: set[str]) -> None:
+    if kinds <= {"final-newline"}:
+        assert left == line
+        return
+    value = json.loads(line.removeprefix(BOM))
+    if "id-form" in kinds:
+        value["id"] = unicodedata.normalize("NFC", value["id"])
+    assert json.loads(left) == value
+    assert left.startswith(b"{") and not left.endswith(b"\r")
+
+
+def _lines_of(path: Path) -> list[bytes]:
+    """Return the lines of a file, whatever they hold."""
+    lines = path.read_bytes().split(b"\n")
+    return lines if lines[-1] else lines[:-1]

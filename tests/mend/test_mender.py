@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import os
@@ -11,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,10 +17,20 @@ from phi3v_data.errors import CannotRun, DataError, Phi3VError, UsageError
 from phi3v_data.formats.kinds import format_of
 from phi3v_data.layout import data_files, read_manifest
 from phi3v_data.manifest.renew import renew_manifest
-from phi3v_data.mend.mender import Mended, exit_code, mend
+from phi3v_data.mend.mender import exit_code, mend
 from phi3v_data.mend.output import render_json, render_text
 from phi3v_data.validate import validate
-from tests.mend.faults import BOM, EXAMPLES, add_images, listed, make_image, record, tree
+from tests.mend.faults import (
+    BOM,
+    EXAMPLES,
+    add_images,
+    assert_nothing_is_lost,
+    content,
+    listed,
+    make_image,
+    record,
+    tree,
+)
 
 DUPLICATE = record("dup").replace(b'"source": "s"', b'"source": "s",  "source": "s"')
 NFD = record("cafe\u0301")
@@ -33,38 +41,6 @@ def write(path: Path, data: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
-
-
-def lines_of(path: Path) -> list[bytes]:
-    """Return the lines of an original, whatever they hold."""
-    lines = path.read_bytes().split(b"\n")
-    return lines if lines[-1] else lines[:-1]
-
-
-def content(reject: dict[str, Any]) -> bytes:
-    return reject["text"].encode() if "text" in reject else base64.b64decode(reject["base64"])
-
-
-def assert_nothing_is_lost(source: Path, mended: Mended) -> None:
-    """Account for every line of a file: it is in the copy as it was, or changed as listed, or in the rejects."""
-    name = source.name
-    changes = [one for one in listed(mended.changes_path) if one["file"] == name] if mended.changes_path else []
-    rejects = [one for one in listed(mended.rejects_path) if one["file"] == name] if mended.rejects_path else []
-    kept = lines_of(mended.out_dir / name)
-    changed = {one["line"] for one in changes}
-    blank = {one["line"] for one in changes if one["kind"] == "blank-line"}
-    apart = {one["line"]: one for one in rejects}
-    assert not changed & apart.keys()
-    for number, line in enumerate(lines_of(source), 1):
-        if number in apart:
-            assert content(apart[number]) == line
-        elif number in blank:
-            assert not line.removeprefix(BOM).strip()
-        else:
-            left = kept.pop(0)
-            assert left == line or number in changed
-    assert not kept
-    assert len(apart) == len(rejects)
 
 
 def test_every_fault_that_can_be_mended_at_once(tmp_path: Path) -> None:
@@ -345,7 +321,7 @@ def test_two_runs_at_once(tmp_path: Path) -> None:
     refused: list[str] = []
 
     def mend_too(done: int, total: int | None) -> None:
-        if not (tmp_path / "out").exists():
+        if not (tmp_path / "out" / "data.jsonl").exists():
             with pytest.raises(CannotRun) as raised:
                 mend(source, tmp_path / "out")
             refused.append(str(raised.value))
@@ -434,9 +410,18 @@ def test_what_has_no_lines_to_mend_is_refused_with_the_way_out(
         mend(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     if name != "rejects.jsonl":
-        with pytest.raises(UsageError, match=says):
+        with pytest.raises(UsageError, match=says) as raised:
             mend(tmp_path / "in", tmp_path / "out")
+        if says == "reshard":
+            assert f"reshard {tmp_path / 'in'} " in str(raised.value), "not one shard of several"
     assert format_of(source) == "jsonl" or says == "reshard"
+
+
+def test_what_has_no_lines_to_mend_behind_a_line_over_the_limit_is_refused(tmp_path: Path) -> None:
+    source = write(tmp_path / "data.jsonl", record("long") + b"\nsome\ntext\n")
+    with pytest.raises(UsageError, match=r"data\.jsonl cannot be mended line by line \(the file is text"):
+        mend(source, tmp_path / "out", max_line=80)
+    assert [path.name for path in tmp_path.iterdir()] == ["data.jsonl"]
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
@@ -492,7 +477,6 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
 
 def test_killed_half_way_and_run_again(tmp_path: Path) -> None:
     source = write(tmp_path / "data.jsonl", b"\r\n".join(record(number) for number in range(20_000)))
-    work = tmp_path / ".out.phi3v-mending"
     stop = "import os, signal, phi3v_data.mend.making as making; "
     stop += "making._write_manifest = lambda *args: os.kill(os.getpid(), signal.SIGKILL); "
     killed = subprocess.run(
@@ -500,10 +484,44 @@ def test_killed_half_way_and_run_again(tmp_path: Path) -> None:
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL
-    assert work.exists() and not (tmp_path / "out").exists()
+    assert all(path.name.startswith(".") for path in (tmp_path / "out").iterdir()), "nothing of the copy is seen yet"
     mended = mend(source, tmp_path / "out")
     assert mended.result.counts == {} and mended.tally.kept == 20_000
-    assert not work.exists()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["changes.ndjson", "data.jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.jsonl", "out"]
+
+
+def test_an_empty_folder_stays_the_folder_that_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path / "data.jsonl", record(1) + b"\r\n")
+    out = tmp_path / "out"
+    out.mkdir()
+    before = out.stat().st_ino
+    monkeypatch.chdir(out)
+    mended = mend(source, Path())
+    assert out.stat().st_ino == before, "it may be a mount point, or the folder that a shell is in"
+    assert mended.result.records == 1
+    assert sorted(path.name for path in out.iterdir()) == ["changes.ndjson", "data.jsonl"]
+
+
+def test_interrupted_when_the_copy_is_there(tmp_path: Path) -> None:
+    source = write(tmp_path / "data.jsonl", record(1) + b"\r\n")
+    out = tmp_path / "out"
+
+    def interrupt(done: int, total: int | None) -> None:
+        if (out / "data.jsonl").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        mend(source, out, on_progress=interrupt)
+    assert raised.value.__notes__ == [f"The copy is whole: go on with phi3v-data validate {out / 'data.jsonl'}"]
+    assert (out / "data.jsonl").read_bytes() == record(1) + b"\n"
+
+
+def test_a_list_of_leaks_that_is_not_there_is_missed_before_anything_is_written(tmp_path: Path) -> None:
+    source = write(tmp_path / "data.jsonl", record(1))
+    with pytest.raises(UsageError, match="allowed leaks"):
+        mend(source, tmp_path / "out", allow_leaks=tmp_path / "gone.txt")
+    assert not (tmp_path / "out").exists()
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

@@ -72,7 +72,12 @@ def test_where_it_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="is a folder: name the PNG file"):
         draw(stats, tmp_path)
     with pytest.raises(CannotRun, match="name too long"):
-        draw(stats, tmp_path / ("x" * 252))
+        draw(stats, tmp_path / ("x" * 250 + ".png"))
+    records = tmp_path / "lines" / "toy_train.jsonl"
+    before = records.read_bytes()
+    with pytest.raises(UsageError, match=r"is not by its name: call it NAME\.png"):
+        draw(stats, records)
+    assert records.read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"lines"}
 
 

@@ -21,17 +21,12 @@ from phi3v_schemas import Record, Turn
 from phi3v_train.encode import Encoder
 from tests.formats.shards import line, reshard, write_dataset
 from tests.stats.figures import FORMATS, IMAGES, TRAIN, known, write_records
-from tests.tokenizers_at_hand import PUBLISHED, tokenizer_folder
+from tests.tokenizers_at_hand import tokenizer_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from phi3v_data.formats.kinds import Format
-
-
-@pytest.fixture(scope="module", params=["tiny", "published"])
-def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tokenizer_folder(request.param, tmp_path_factory.mktemp)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -59,7 +54,9 @@ def test_the_figures_of_a_known_dataset(tmp_path: Path, form: Format) -> None:
     assert stats.faults == []
 
 
-def test_the_tokens_are_the_encoders(tmp_path: Path, tokenizer: Path) -> None:
+@pytest.mark.parametrize("kind", ["tiny", "published"])
+def test_the_tokens_are_the_encoders(tmp_path: Path, kind: str) -> None:
+    tokenizer = tokenizer_folder(kind, tmp_path.joinpath)
     loaded = AutoTokenizer.from_pretrained(tokenizer)
     assert isinstance(loaded, PreTrainedTokenizerFast)
     encoder = Encoder(loaded)
@@ -73,13 +70,12 @@ def test_the_tokens_are_the_encoders(tmp_path: Path, tokenizer: Path) -> None:
 
 
 def test_the_estimate_is_near_the_published_tokenizer(tmp_path: Path) -> None:
-    if not PUBLISHED.is_dir():
-        pytest.skip("the published tokenizer is not in ../shared")
+    published = tokenizer_folder("published", tmp_path.joinpath)
     draw = random.Random(0)
     sentence = "the left image shows a brown dog on grass and the right one two people beside their table"
     questions = [" ".join(draw.choices(sentence.split(), k=draw.randint(8, 25))).capitalize() + "." for _ in range(200)]
     data = write_dataset(tmp_path, {"train": [line(str(i), user=text) for i, text in enumerate(questions)]})
-    exact, estimated = collect(data, tokenizer=PUBLISHED), collect(data)
+    exact, estimated = collect(data, tokenizer=published), collect(data)
     assert estimated.whole.tokens.total == pytest.approx(exact.whole.tokens.total, rel=0.15)
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import io
 import json
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.cells import cell_len
 
 from phi3v_data.stats.collect import collect
 from phi3v_data.stats.output import render_json, render_text
-from phi3v_data.stats.width import columns_of, cut
+from phi3v_data.stats.width import cut
 from tests.formats.shards import line, write_dataset
 from tests.stats.figures import known
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from phi3v_data.stats.result import Stats
 
 LEFT_TO_RIGHT = "\u200e"  # takes no width on a screen
@@ -69,7 +69,7 @@ def odd(tmp_path: Path) -> Path:
 
 def test_the_text_fits_a_terminal(odd: Path) -> None:
     lines = shown(collect(odd, max_tokens=20_000))
-    assert max(columns_of(text.replace(LEFT_TO_RIGHT, "")) for text in lines if str(odd) not in text) <= 80
+    assert max(cell_len(text.replace(LEFT_TO_RIGHT, "")) for text in lines if str(odd) not in text) <= 80
     assert len(lines) <= 70
     assert "and 2 more splits: --split NAME shows one, --format json all of them" in lines
     assert all(text.replace(LEFT_TO_RIGHT, "").isprintable() for text in lines)
@@ -145,6 +145,20 @@ def test_the_document(tmp_path: Path) -> None:
     assert "--tokenizer" in told["notes"][0]
 
 
+def test_every_key_of_the_document_is_explained(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "looking.md").read_text(encoding="utf-8")
+    _, _, section = page.partition("## Figures")
+    section, _, _ = section.partition("\n## ")
+    named = {"train", "val", "PNG", "JPEG"}
+
+    def keys_of(value: Any) -> set[str]:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return set(value if isinstance(value, dict) else ()).union(*map(keys_of, inner))
+
+    told = document(collect(known(tmp_path), max_tokens=10_000))
+    assert {key for key in keys_of(told) - named if f"`{key}`" not in section} == set()
+
+
 def test_classes_are_all_in_the_document_and_twenty_in_the_text(odd: Path) -> None:
     stats = collect(odd, split="train")
     named = [item["name"] for item in document(stats)["all"]["classes"]]
@@ -155,6 +169,21 @@ def test_classes_are_all_in_the_document_and_twenty_in_the_text(odd: Path) -> No
     assert "and 290 more: --format json has them all" in text
 
 
+def test_a_class_is_told_from_its_figures_and_from_others_of_its_look(tmp_path: Path) -> None:
+    answers = {"only": ["yes"], "three": ["yes", "yes ", " yes"]}
+    lines = {
+        name: shown(collect(write_dataset(tmp_path / name, {"train": rows})))
+        for name, named in answers.items()
+        for rows in [[line(str(number), answer=answer) for number, answer in enumerate(named * 3)]]
+    }
+    assert "1 class" in lines["only"]
+    assert f"{'yes':22}{3:>10} 100.0%" in lines["only"]
+    assert "3 classes; the largest has 1.0 times the smallest" in lines["three"]
+    assert {"' yes'", "yes", "'yes '"} == {
+        name for text in lines["three"] if "33.3%" in text for name in ("' yes'", "'yes '", "yes") if f"{name} " in text
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "columns", "kept"),
     [
@@ -163,6 +192,7 @@ def test_classes_are_all_in_the_document_and_twenty_in_the_text(odd: Path) -> No
         ("猫猫", 4, "猫猫"),
         ("猫猫猫", 4, "猫…"),
         ("e\u0301e\u0301", 2, "e\u0301e\u0301"),
+        ("\u0e14\u0e35\u0e14\u0e35", 2, "\u0e14\u0e35\u0e14\u0e35"),
     ],
 )
 def test_text_is_cut_by_columns(text: str, columns: int, kept: str) -> None:
