@@ -38,6 +38,40 @@ _NOTHING: frozenset[str] = frozenset()
 _CONVERT = "{}; convert the file: phi3v-data convert {} --source FILE --out_dir DIR"
 _JOINED = "Each question and its answer become one turn with 'user' and 'assistant'"
 _MESSAGES = _CONVERT.format(_JOINED, "messages")
+_RENAME = (
+    "Give its fields other names: jq -c '{}' FILE > NEW.jsonl; then: "
+    "phi3v-data convert messages --source NEW.jsonl --out_dir DIR"
+)
+
+
+def _columns(question: str, answer: str, name: str, program: str = "") -> _Format:
+    """Return a format of one question and one answer a row, which are renamed as the converter knows them.
+
+    Args:
+        question: The field of the question.
+        answer: The field of the answer.
+        name: The format's name.
+        program: The program for jq, where it does more than to rename.
+    """
+    hint = _RENAME.format(program or f".prompt = .{question} | .completion = .{answer} | del(.{question}, .{answer})")
+    return _Format(frozenset({question, answer}), _NOTHING, f"{name} ('{question}' and '{answer}')", hint)
+
+
+_ALPACA = (
+    '.prompt = ([.instruction, .input] | map(select(. != null and . != "")) | join("\\n")) | .completion = .output'
+    " | del(.instruction, .input, .output)"
+)
+_CAPTION = '.prompt = "Describe the image." | .completion = .caption | del(.caption)'
+_FILE_NAME = '.image = .file_name | .prompt = "Describe the image." | .completion = .text | del(.file_name, .text)'
+_LABEL = '.prompt = "What is shown?" | .completion = (.label | tostring) | del(.label)'
+_ANSWERS = ".prompt = .question | .completion = .answers[0] | del(.question)"
+_TEXTS = (
+    '.messages = [.texts[] | {role: "user", content: .user}, {role: "assistant", content: .assistant}] | del(.texts)'
+)
+_HISTORY = (
+    '.messages = [(.history // [] | .[]), [.query, .response] | {role: "user", content: .[0]},'
+    ' {role: "assistant", content: .[1]}] | del(.history, .query, .response)'
+)
 _FORMATS = (
     _Format(
         frozenset({"image"}),
@@ -70,31 +104,54 @@ _FORMATS = (
         _MESSAGES,
     ),
     _Format(
-        frozenset({"instruction", "output"}),
+        frozenset({"prompt", "chosen", "rejected"}),
         _NOTHING,
-        "Alpaca's kind ('instruction', 'input' and 'output')",
-        "Write one turn a row: 'instruction', a new line and 'input' as its 'user', 'output' as its 'assistant'.",
+        "preference tuning's kind ('chosen' and 'rejected')",
+        "A record has one answer; to keep the chosen one: "
+        + _RENAME.format(".completion = .chosen | del(.chosen, .rejected)"),
+    ),
+    _columns("instruction", "output", "Alpaca's kind", _ALPACA),
+    _columns("query", "response", "ms-swift's kind", _HISTORY),
+    _columns("instruction", "response", "Dolly's kind"),
+    _columns("prompt", "response", "a common kind", ".completion = .response | del(.response)"),
+    _columns("text_input", "text_output", "LAVIS's kind"),
+    _columns("input_text", "output_text", "Vertex AI's older kind"),
+    _columns("question", "answer", "the kind that question answering has"),
+    _columns("question", "answers", "the kind that question answering has", _ANSWERS),
+    _columns("image", "caption", "the kind that captions have", _CAPTION),
+    _columns("file_name", "text", "imagefolder's kind", _FILE_NAME),
+    _columns("image", "label", "the kind that classes have", _LABEL),
+    _columns("images", "texts", "The Cauldron's kind", _TEXTS),
+    _Format(
+        frozenset({"contents"}),
+        _NOTHING,
+        "Gemini's kind ('contents' with 'role' and 'parts')",
+        "Fetch its images, and write each of 'contents' as one of 'messages', with 'content' for 'parts' and the role "
+        "'assistant' for 'model'; then: phi3v-data convert messages --source NEW.jsonl --out_dir DIR",
     ),
     _Format(
-        frozenset({"query", "response"}),
+        frozenset({"images", "annotations"}),
         _NOTHING,
-        "ms-swift's kind ('query' and 'response')",
-        "Write one turn a row: 'images' as its 'images', 'query' without <image> tags as its 'user', 'response' as its "
-        "'assistant'.",
+        "COCO's kind ('images' and 'annotations')",
+        "Write a table with a row for each annotation, its columns 'image', 'question' and 'answer'; then: phi3v-data "
+        "convert csv --source TABLE.csv --out_dir DIR",
     ),
-    *(
-        _Format(
-            frozenset({"question", answer}),
-            _NOTHING,
-            f"the kind that question answering has (columns 'question' and '{answer}')",
-            "Write one turn a row, with 'images', 'user' and 'assistant'; or save the columns as a table and convert "
-            "it: phi3v-data convert csv --source TABLE.csv --out_dir DIR",
-        )
-        for answer in ("answer", "answers")
+    _Format(
+        frozenset({"cells", "nbformat"}),
+        _NOTHING,
+        "Jupyter's kind, a notebook",
+        "A notebook holds no records: name the file that it writes.",
+    ),
+    _Format(
+        frozenset({"text"}),
+        _NOTHING,
+        "plain text's kind ('text')",
+        "Cut each text into questions and answers, and write a turn with 'user' and 'assistant' for each.",
     ),
 )
-_OF_IMAGES = frozenset({"image", "images"})
+_OF_IMAGES = frozenset({"image", "images", "file_name"})
 _NO_FOLDER, _FOLDER = " --out_dir DIR", " --image_dir FOLDER --out_dir DIR"
+_OF_ROWS, _OF_ARRAY = "jq -c '", "jq -c '.[] | "
 
 
 def foreign_problem(
@@ -110,5 +167,7 @@ def foreign_problem(
     for known in _FORMATS:
         if known.of_record <= record and (turn is None if not known.of_turn else known.of_turn <= (turn or _NOTHING)):
             hint = known.hint if record.isdisjoint(_OF_IMAGES) else known.hint.replace(_NO_FOLDER, _FOLDER)
+            if "array" in what:
+                hint = hint.replace(_OF_ROWS, _OF_ARRAY)
             return ForeignFormat.problem(what=what, format=known.name, hint=hint)
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
@@ -33,7 +34,11 @@ class NotJsonLines(Rule):
     good = _GOOD
 
 
-_UNPACK = "Unpack it and validate what is in it; of an Excel workbook, save the sheet as CSV first."
+_UNPACK = "Unpack it, and validate what is in it."
+_SHEET = "Save the sheet as CSV; then: phi3v-data convert csv --source TABLE.csv --out_dir DIR"
+_SAVE = "Save it as JSON lines with the library that made it, as with Dataset.to_json of datasets, and validate those."
+_UTF_16 = "Save it as UTF-8, as with: iconv -f UTF-16 -t UTF-8 FILE > NEW"
+_VIDEO = "Videos become records with: phi3v-data convert ucf101 --source FOLDER --out_dir DIR"
 _IMAGE = "Images belong in the images folder: name the file of records, or the folder of the dataset."
 _FETCH = "The download failed, or the site wants a login: open the file in an editor, and fetch it anew."
 _BINARY = {  # by the first bytes
@@ -45,6 +50,15 @@ _BINARY = {  # by the first bytes
     b"%PDF-": ("a PDF document", NotJsonLines.hint),
     b"GIF8": ("a GIF image", _IMAGE),
     b"SQLite format 3\0": ("a SQLite database", NotJsonLines.hint),
+    b"\xd0\xcf\x11\xe0": ("an Excel workbook or another document of old Office", _SHEET),
+    b"ARROW1\0\0": ("an Arrow file", _SAVE),
+    b"\xff\xff\xff\xff": ("an Arrow stream", _SAVE),
+    b"\x89HDF\r\n": ("an HDF5 file", _SAVE),
+    b"\x93NUMPY": ("a NumPy array", _SAVE),
+    b"\x80\x03": ("a Python pickle", _SAVE),
+    b"\x80\x04": ("a Python pickle", _SAVE),
+    b"\x80\x05": ("a Python pickle", _SAVE),
+    b"\x1a\x45\xdf\xa3": ("a video (Matroska or WebM)", _VIDEO),
 }
 _TEXT = {  # by what `looks_like` says
     "a Git LFS pointer": "Fetch the file that it stands for: git lfs pull",
@@ -54,6 +68,9 @@ _TEXT = {  # by what `looks_like` says
 }
 _TABLE = "Convert it, named .csv or, with tabs, .tsv: phi3v-data convert csv --source FILE --out_dir DIR"
 _TAR = (257, b"ustar")
+_IN_BOXES = (4, b"ftyp")
+_PICTURES = (b"ftypavif", b"ftypheic", b"ftypheix", b"ftypmif1")
+_ZIP, _OF_SHEETS = b"PK\x03\x04", re.compile(rb"\[Content_Types\]\.xml|xl/workbook\.xml")
 _HEAD_OF_TEXT = 512
 _ROWS = 5
 _DELIMITERS = {",": "a table (CSV)", "\t": "a table (TSV)", ";": "a table (CSV, with semicolons)"}
@@ -74,12 +91,17 @@ def not_json_lines(head: bytes) -> Problem | None:
     if not lines or any(_is_json_like(line) for line in lines):
         return None
     kind = looks_like(head[:_HEAD_OF_TEXT]).partition(",")[0]
-    if kind in _TEXT:
+    if kind in _TEXT and 0 not in head:
         return NotJsonLines.problem(kind=kind.replace("a server's answer in ", ""), hint=_TEXT[kind])
-    if len(lines) < 2 or 0 in head:
+    if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return NotJsonLines.problem(kind="text in UTF-16", hint=_UTF_16)
+    if 0 in head:
+        return NotJsonLines.problem(kind="binary data", hint=_SAVE) if _is_binary(head) else None
+    if len(lines) < 2:
         return None
     if (table := _table(lines)) is not None:
-        return NotJsonLines.problem(kind=table, hint=_TABLE)
+        hint = _TABLE.replace(" --out_dir", " --delimiter ';' --out_dir") if table == _DELIMITERS[";"] else _TABLE
+        return NotJsonLines.problem(kind=table, hint=hint)
     return NotJsonLines.problem(kind="YAML" if _YAML.match(lines[0]) else "text")
 
 
@@ -88,9 +110,20 @@ def _binary(head: bytes) -> tuple[str, str] | None:
     offset, magic = _TAR
     if head[offset:].startswith(magic) and 0 in head[:offset]:
         return "a tar archive", "Name it .tar, if it is a shard of records and images; else unpack it."
+    offset, magic = _IN_BOXES
+    if head[offset:].startswith(magic) and not head[offset:].startswith(_PICTURES):
+        return "a video (MP4 or QuickTime)", _VIDEO
+    if head.startswith(_ZIP) and _OF_SHEETS.search(head):
+        return "an Excel workbook or another document of Office", _SHEET
     if (image := format_by_magic(head)) is not None:
         return f"a {image} image", _IMAGE
     return next((told for magic, told in _BINARY.items() if head.startswith(magic)), None)
+
+
+def _is_binary(head: bytes) -> bool:
+    """Whether these are bytes of many values that are no text, and not a text with zeros in it."""
+    text = head.replace(b"\0", b"").decode(errors="ignore")
+    return len(text.encode()) + head.count(0) < len(head) or any(sign < " " and not sign.isspace() for sign in text)
 
 
 def _is_object(line: bytes) -> bool:

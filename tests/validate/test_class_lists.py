@@ -134,3 +134,67 @@ LETTERS = "What is it?\nA. a cat\nB. a dog\nC. a horse\nAnswer with the letter."
 def test_sound_answers_and_lists_that_permit_nothing(question: str, answer: str) -> None:
     record = Record(id="a", source="s", conversations=[Turn(user=question, assistant=answer)])
     assert check_class_list(record) == []
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "What is it? A. cat B. dog C. horse",
+        "What is it? (A) cat (B) dog (C) horse",
+        "What is it? A) cat, B) dog, C) horse",
+        "Question: What is it?\nOptions: (A) cat (B) dog (C) horse\nAnswer:",
+        "Question: What is it? Choices: A. cat, B. dog, C. horse. Answer with the letter.",
+        "What is it?\n (A) cat\n (B) dog\n (C) horse\nAnswer directly with the letter of the option and nothing else.",
+        "Which animal is it\uff1f\nA. cat\nB. dog\nC. horse",
+        "Select the right one.\nA: cat\nB: dog\nC: horse",
+    ],
+)
+def test_layouts_of_multiple_choice(user: str) -> None:
+    for right in ("A", "(B)", "C. horse", "dog", "The answer is B.", "None of the above", "It cannot be seen"):
+        assert not is_told(user, right)
+    for wrong in ("D", "bird"):
+        assert is_told(user, wrong)
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "Classify it into one of the following classes: cat; dog; horse",
+        "Which is it? Options: cat | dog | horse\nAnswer:",
+        "Classify it into one of the following classes:\n- cat: small\n- dog: barks\n- horse: is ridden",
+        "Classify it into one of the following classes:\n- cat: small, soft\n- dog: barks, bites\n- horse: is ridden",
+        "Classify it into one of the following classes:\n1. cat, small\n2. dog, loud\n3. horse",
+        "Classify it into one of the following classes:\ncat - small and soft\ndog - barks\nhorse - is ridden",
+        "Choose exactly one from: cat, dog, horse.\n\nText: It purrs.",
+    ],
+)
+def test_layouts_of_classes(user: str) -> None:
+    for right in ("cat", "Dog", "horse.", "Unknown", "neither"):
+        assert not is_told(user, right)
+    assert is_told(user, "bird")
+
+
+@pytest.mark.parametrize(
+    ("user", "answer"),
+    [
+        ("Choose from: $1,000, $2,000, $3,000", "$2,000"),
+        ("Choose from: 0.5, 0.75", "0.75"),
+        ("Classify it into one of the following classes: 001.Black_Albatross, 002.Crow.", "Black Albatross"),
+        ("Choose from: T-shirt/top, dress.", "T-shirt"),
+        ("Choose one of the following labels: news, blog. If none applies, answer 'misc'.", "misc"),
+        ("Choose one of the following labels: news, blog.\nOtherwise reply with 'misc'.", "misc"),
+        ("Choose one of the following: love, war. Write a title about it.", "Quiet Hearts"),
+        ("Answer with one of the following options: A, B or C.\nQuestion: What is 2+2?\nA 3\nB 4\nC 5", "4"),
+        ("Is the man older? Answer yes or no.", "Unknown"),
+        ("Fix my code:\noptions: a, b", "Done."),
+        ("Here is my outline:\nA. Method\nB. Results\n\nCan you suggest a title?", "Deep Roots"),
+        ("Here is a recipe:\nA. Boil water\nB. Add pasta\nHow long does this take?", "Ten minutes"),
+        ("Read the plan.\nA. Method\nB. Results\nWhich part is longer, and why?", "Too long"),
+        ("What do they talk about?\nA: Hello, where were you?\nB: At the match.", "Sport"),
+        ("A: Did you see Tom?\nB: Yes, at the bank.\nWhere was Tom seen?", "the bank"),
+        ("Blood groups?\nA. 40%\nB. 11%\nWhat share has another?", "49%"),
+        ("Match them.\nA. cat\nB. dog\n1. barks\n2. meows\nWhich belong together?", "A2 B1"),
+    ],
+)
+def test_answers_that_a_text_permits_otherwise_and_lists_that_are_its_matter(user: str, answer: str) -> None:
+    assert not is_told(user, answer)

@@ -191,10 +191,10 @@ def test_every_unanswered_turn_is_named(tmp_path: Path) -> None:
         ({"messages": [{"role": "user", "content": [{"type": "image"}]}], "images": ["a"]}, "OpenAI", "messages"),
         ({"id": "a", "source": "s", "conversations": [{"role": "user", "content": "x"}]}, "OpenAI", "messages"),
         ({"prompt": "x", "completion": "y"}, "TRL", "convert messages"),
-        ({"instruction": "x", "input": "", "output": "y"}, "Alpaca", "'output' as its 'assistant'"),
-        ({"query": "x", "response": "y", "images": ["a.jpg"]}, "ms-swift", "'response' as its 'assistant'"),
-        ({"question": "x", "answer": "y", "image": "a.jpg"}, "question answering", "convert csv"),
-        ({"question": "x", "answers": ["y"], "image": "a.jpg"}, "question answering", "convert csv"),
+        ({"instruction": "x", "input": "", "output": "y"}, "Alpaca", "convert messages"),
+        ({"query": "x", "response": "y", "images": ["a.jpg"]}, "ms-swift", "convert messages"),
+        ({"question": "x", "answer": "y", "image": "a.jpg"}, "question answering", "convert messages"),
+        ({"question": "x", "answers": ["y"], "image": "a.jpg"}, "question answering", "convert messages"),
     ],
 )
 def test_other_tools_formats_are_one_finding_with_a_way_out(
@@ -216,7 +216,7 @@ def test_other_tools_formats_are_one_finding_with_a_way_out(
         ),
         ({"messages": []}, "messages --source FILE"),
         ({"messages": [], "images": ["a.jpg"]}, "messages --source FILE --image_dir FOLDER"),
-        ({"question": "x", "answer": "y", "image": "a.jpg"}, "csv --source TABLE.csv --image_dir FOLDER"),
+        ({"question": "x", "answer": "y", "image": "a.jpg"}, "messages --source NEW.jsonl --image_dir FOLDER"),
     ],
 )
 def test_the_command_that_converts_stands_last_and_names_the_images_folder(
