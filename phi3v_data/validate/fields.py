@@ -44,7 +44,7 @@ class WrongType(Rule):
     code = "E202"
     slug = "wrong-type"
     message = "{what} must be {expected}, not {found}"
-    hint = "Write the value with the type that the format asks for."
+    hint = "Write it as that type: a text in quotes, a list in [ ], an object in { }."
     bad = '{"id": 17, "source": "s", "conversations": [{"user": "Hi?", "assistant": "Hello."}]}'
     good = '{"id": "17", "source": "s", "conversations": [{"user": "Hi?", "assistant": "Hello."}]}'
 
@@ -55,7 +55,7 @@ class UnknownField(Rule):
     code = "E203"
     slug = "unknown-field"
     message = "unknown field {field}"
-    hint = "Whatever should travel with the record belongs in 'metadata'."
+    hint = "Correct the name, or move the field into 'metadata', where all belongs that should travel with the record."
     bad = '{"id": "a", "source": "s", "conversations": [{"user": "Hi?", "asistant": "Hello."}]}'
     good = _GOOD
 

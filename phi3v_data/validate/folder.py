@@ -59,7 +59,7 @@ class ImageUnreferenced(Rule):
     code = "W417"
     slug = "image-unreferenced"
     message = "no record names {count} of the images folder: {names}"
-    hint = "Delete them if they are not needed; or the records that name them are missing."
+    hint = "Delete them if they are not needed; else add the records that name them."
     bad = "images/dog.jpg, where the records name only cat.jpg"
     good = "images/cat.jpg, where a record names cat.jpg"
 

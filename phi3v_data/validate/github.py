@@ -6,6 +6,7 @@ The format: https://docs.github.com/actions/reference/workflow-commands-for-gith
 
 from __future__ import annotations
 
+import os
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -40,7 +41,7 @@ def render_github(result: Result, stream: TextIO | None = None) -> None:
 
 def _commands(result: Result) -> Iterator[str]:
     for file, findings in groupby(result.findings, key=attrgetter("file")):
-        name = _from_here(file)
+        name = _from_root(file)
         for finding in findings:
             yield _annotation(name, finding)
     lines = [f"{verdict(result)}: {work_done(result)}"]
@@ -56,10 +57,10 @@ def _annotation(file: str, finding: Finding) -> str:
     return _command(finding.severity, properties, printable(f"{finding.message.rstrip('.')}{where}. {finding.hint}"))
 
 
-def _from_here(file: str) -> str:
-    """Return a path as annotations want it: relative where the file is below the current folder."""
-    path, here = Path(file), Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+def _from_root(file: str) -> str:
+    """Return a path as annotations want it: relative to the repository, or the current folder, where it is below."""
+    relative = os.path.relpath(file, os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
+    return file if relative.startswith(os.pardir) else relative
 
 
 def _command(name: str, properties: dict[str, str], data: str) -> str:

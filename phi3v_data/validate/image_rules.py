@@ -69,7 +69,7 @@ class NoImage(Rule):
     code = "E404"
     slug = "image-invalid"
     message = "the image {path} {fault}"
-    hint = "Fetch or make the image again."
+    hint = "Fetch or make the image again, or name another file in the record."
     bad = "images/cat.jpg that begins with <!DOCTYPE html>"
     good = "images/cat.jpg, a JPEG file"
 
@@ -146,7 +146,7 @@ class ImageTiny(Rule):
     code = "W411"
     slug = "image-tiny"
     message = "the image {path} {fault}"
-    hint = "See whether it is a placeholder or a thumbnail; the model gets it blown up to 336 pixels and more."
+    hint = "If it is a placeholder or a thumbnail, put the whole image in its place: the model gets it blown up."
     bad = "images/pixel.png of 1x1 pixels"
     good = "images/cat.png of 640x480 pixels"
 
@@ -201,7 +201,7 @@ class ImageBlank(Rule):
     code = "W419"
     slug = "image-blank"
     message = "the image {path} {fault}"
-    hint = "See whether it is a placeholder, a frame before the picture fades in, or the work of a failed step."
+    hint = "Look at it: if it is a placeholder or a failed frame, make it again, or leave the record out."
     bad = "images/cat.jpg, all black"
     good = "images/cat.jpg with a cat on it"
 

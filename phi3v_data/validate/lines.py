@@ -56,7 +56,7 @@ class EmptyFile(Rule):
     code = "W106"
     slug = "empty-file"
     message = "the file holds no record"
-    hint = "Look whether the step that wrote it failed."
+    hint = "If it should hold records, run the step again that writes it; else remove it."
     bad = "a file of 0 bytes"
     good = _GOOD
 

@@ -122,7 +122,7 @@ class NoManifest(Rule):
     code = "W607"
     slug = "no-manifest"
     message = "the folder has no manifest.json, so that nothing proves it is whole"
-    hint = "Without one, checksums and counts are not checked; write it with phi3v-data manifest DIR."
+    hint = "Write one, so that checksums and counts are checked: phi3v-data manifest DIR."
     bad = "a folder with train.jsonl and images/"
     good = "a folder with train.jsonl, images/ and manifest.json"
 

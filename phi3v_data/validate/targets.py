@@ -12,7 +12,7 @@ from phi3v_data.errors import UsageError
 from phi3v_data.layout import IMAGES, MANIFEST, data_files, files_at_hand, parse_name, suffix_of
 from phi3v_data.printable import quote
 from phi3v_data.validate.lines import FileUnreadable
-from phi3v_data.validate.manifest import check_structure, load
+from phi3v_data.validate.manifest import NoManifest, check_structure, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["STDIN", "Target", "find_targets"]
 
 STDIN = "<stdin>"
+
+_NO_MATCH = "Look at the pattern, and at the folder from which it is searched: phi3v-data itself finds what it matches."
+_NO_RECORDS = "Name the folder in which the files of records lie; folders within it are not searched."
 
 
 @dataclass
@@ -71,10 +74,12 @@ def find_targets(
     seen: set[Path] = set()
     for path in _expand(paths):
         if str(path) == "-":
-            targets.append(Target(images_dir or Path(IMAGES), files=[None]))
+            if path not in seen:
+                targets.append(Target(images_dir or Path(IMAGES), files=[None]))
+            seen.add(path)
             continue
-        if (fault := _fault(path)) is not None:
-            targets.append(Target(path.parent, problems=[(str(path), FileUnreadable.problem(fault=fault))]))
+        if (problem := _problem(path)) is not None:
+            targets.append(Target(path.parent, problems=[(str(path), problem)]))
             continue
         real = _real(path)
         if real in seen:
@@ -100,20 +105,20 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _fault(path: Path) -> str | None:
+def _problem(path: Path) -> Problem | None:
     """Return why a path can be no file's or folder's, or None where opening it will tell."""
     if "\0" in str(path):
-        return "cannot be read: no name of a file holds a NUL"
+        return FileUnreadable.problem(fault="cannot be read: no name of a file holds a NUL")
     if not _is_pattern(path):
         return None
     parent = next(parent for parent in path.parents if not glob.has_magic(str(parent)))
     try:
         os.scandir(parent).close()
     except PermissionError as error:
-        return f"cannot be searched: {quote(str(parent))}: {error.strerror}"
+        return FileUnreadable.problem(fault=f"cannot be searched: {quote(str(parent))}: {error.strerror}")
     except OSError:  # it is not there, or no folder
         pass
-    return "no file matches this pattern"
+    return FileUnreadable.problem(fault="no file matches this pattern", hint=_NO_MATCH)
 
 
 def _is_pattern(path: Path | str) -> bool:
@@ -151,7 +156,7 @@ def _folder(folder: Path, images_dir: Path | None, against_manifest: bool) -> Ta
         target.files += files_at_hand(folder, manifest)
         target.problems += check_structure(folder, None)
         return target
-    if problem:
+    if problem and (present or problem.rule is not NoManifest):
         target.problems.append((str(folder / MANIFEST), problem))
     target.problems += check_structure(folder, manifest)
     if manifest is None:
@@ -160,10 +165,6 @@ def _folder(folder: Path, images_dir: Path | None, against_manifest: bool) -> Ta
         target.entries = {folder / entry.path: entry for entry in manifest.files}
         target.files += [path for path in target.entries if path.is_file()]
     if not target.files:
-        target.problems.append(
-            (
-                str(folder),
-                FileUnreadable.problem(fault="the folder holds no file of records (.jsonl, .tar or .parquet)"),
-            )
-        )
+        fault = "the folder holds no file of records (.jsonl, .tar or .parquet)"
+        target.problems.append((str(folder), FileUnreadable.problem(fault=fault, hint=_NO_RECORDS)))
     return target

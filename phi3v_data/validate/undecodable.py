@@ -93,7 +93,7 @@ class NullByte(Rule):
     code = "E118"
     slug = "null-byte"
     message = "{count} NUL {unit} from byte {offset} of the line on"
-    hint = "The computer crashed while the file was written, or room was set aside and never filled: write it again."
+    hint = "Write the file again: the computer crashed meanwhile, or room was set aside and never filled."
     bad = _GOOD + "<300 bytes of value 0>"
     good = _GOOD
 

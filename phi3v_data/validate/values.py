@@ -26,7 +26,7 @@ class NumberNotFinite(Rule):
     code = "E119"
     slug = "number-not-finite"
     message = "a number in 'metadata' is {number}, which JSON does not have"
-    hint = "Write null, or leave the field out; also 1e999 is infinite, as too large for 64 bits."
+    hint = "Write null, or leave the field out; 1e999 counts as infinite, for it is too large for 64 bits."
     bad = _GOOD.replace('"source"', '"metadata": {"score": NaN}, "source"')
     good = _GOOD.replace('"source"', '"metadata": {"score": null}, "source"')
 

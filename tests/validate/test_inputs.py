@@ -178,6 +178,13 @@ def test_closed_standard_input_is_a_finding() -> None:
     assert (finding["code"], finding["message"]) == ("E107", "cannot be read: standard input is closed")
 
 
+def test_standard_input_named_twice_is_read_once() -> None:
+    command = [sys.executable, "-m", "phi3v_data", "validate", "-", "-", "--images", "none", "--format", "json"]
+    done = subprocess.run(command, input=line("a"), capture_output=True, check=False)
+    report = json.loads(done.stdout)
+    assert (report["files"], report["records"], report["counts"]) == (["<stdin>"], 1, {})
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 143), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_leaves_no_copy_behind(tmp_path: Path, number: signal.Signals, code: int) -> None:
     command = [sys.executable, "-m", "phi3v_data", "validate", "-"]

@@ -224,6 +224,17 @@ def test_annotations_are_read_back_as_they_were_meant(tmp_path: Path, monkeypatc
     )
 
 
+def test_annotations_name_files_from_the_repository_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "step").mkdir()
+    monkeypatch.chdir(tmp_path / "step")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    files = ["a.jsonl", "../b.jsonl", str(tmp_path / "c.jsonl"), "/elsewhere/d.jsonl"]
+    result = result_of(*((file, 1, missing("a.jpg")) for file in files))
+    *annotations, _ = map(_read_command, shown(render_github, result).splitlines())
+    named = [properties["file"] for _, properties, _ in annotations]
+    assert named == ["step/a.jsonl", "b.jsonl", "c.jsonl", "/elsewhere/d.jsonl"]
+
+
 def test_a_finding_of_a_folder_has_no_line() -> None:
     text = shown(render_github, result_of(("/elsewhere", None, blank())))
     assert text.startswith("::warning file=/elsewhere,title=W104 blank-line::blank line. Go on.\n::notice ")
