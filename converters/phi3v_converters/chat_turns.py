@@ -21,6 +21,7 @@ Piece = str | CarriedImage | None
 
 _TAG = "<image>"
 _OTHER_TAG = re.compile("<(?:video|audio)>")
+_NAMED_IN_TEXT = re.compile("<img>[^<>\n]*</img>")  # Qwen-VL's way
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,13 @@ def split_at_tags(text: str) -> list[Piece]:
     """Return a text cut at every `<image>`, each of which is a place.
 
     Raises:
-        SourceError: It has a place for a video or a sound.
+        SourceError: It has a place for a video or a sound, or names an image itself.
     """
     if other := _OTHER_TAG.search(text):
         raise SourceError("not_images", f"a text has the tag {other[0]}, and only images can be converted")
+    if named := _NAMED_IN_TEXT.search(text):
+        fault = f"a text names an image itself, {named[0][:100]}: put <image> there, and the file into 'image'"
+        raise SourceError("misplaced_image", fault)
     pieces: list[Piece] = []
     for part in text.split(_TAG):
         pieces += [part, None]

@@ -184,6 +184,7 @@ class TestFaults:
             (chat("Hi.", "<image>", image="a.png"), "misplaced_image"),
             (chat("Hi.", system="<image> Be.", image="a.png"), "misplaced_image"),
             (chat("<video>Hi."), "not_images"),
+            (chat("Picture 1: <img>a.png</img>\nHi."), "misplaced_image"),
             (chat("Hi.", "<audio>"), "not_images"),
             (chat("Hi.", videos=["a.mp4"]), "not_images"),
             (chat("Hi.", "Hm.", tools='[{"name": "f"}]'), "tools"),

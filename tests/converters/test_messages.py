@@ -217,6 +217,7 @@ class TestForms:
         (chat([{"type": "video", "video": "a.mp4"}]), "not_images"),
         (chat([{"type": "input_audio"}]), "not_images"),
         (chat("<video>Hi."), "not_images"),
+        (chat("Picture 1: <img>a.png</img>\nHi."), "misplaced_image"),
         (chat("Hi.", videos=["a.mp4"]), "not_images"),
         (chat([{"type": "image_url"}, say("Hi.")]), "bad_image"),
         (chat([{**IMAGE, "image": 5}, say("Hi.")]), "bad_image"),
