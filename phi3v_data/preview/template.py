@@ -19,6 +19,7 @@ _PARTS = (  # of the script, in order
     "state",
     "filtering",
     "sheet",
+    "beginnings",
     "cards",
     "figures",
     "filters",

@@ -160,6 +160,30 @@ class TestOpening:
         expect(cards(page).first).to_contain_text("Because.")
         expect(page.get_by_role("region", name="Longer side of images")).to_be_hidden()
 
+    def test_cards_leave_out_what_many_questions_begin_with(self, visit: Open, tmp_path: Path) -> None:
+        order = "You are given two photos of one place, the second taken years later. Is this statement true: "
+        asked = [
+            f'{order}"{colour} doors are {state}."' for colour in ("Red", "Green", "Blue") for state in ("new", "old")
+        ]
+        asked += [order, "What is shown?"]
+        records = [pages.record_of(number, question) for number, question in enumerate(asked)]
+        page = visit(pages.assemble(tmp_path, pages.facts_of(records), [(record, "") for record in records]))
+        questions = cards(page).locator(".question")
+        expect(questions).to_have_text(
+            [
+                *(
+                    f'… "{colour} doors are {state}."'
+                    for colour in ("Red", "Green", "Blue")
+                    for state in ("new", "old")
+                ),
+                "… Is this statement true:",
+                "What is shown?",
+            ]
+        )
+        expect(page.get_by_role("button", name='"Red doors are new."')).to_be_visible()
+        cards(page).first.click()
+        expect(page.get_by_role("dialog")).to_contain_text(f'{order}"Red doors are new."')
+
 
 class TestSearch:
     def test_finds_words_wherever_they_stand(self, visit: Open, variety: Path) -> None:

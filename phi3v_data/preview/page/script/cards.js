@@ -71,9 +71,9 @@ function cell(record, index, height, alt = "") {
 }
 
 function texts(record) {
-  const [question, answer] = firstExchange(record);
+  const [, answer] = firstExchange(record);
   const begin = (kind, text) => worded("div", `clamp ${kind}`, text.length > 600 ? `${text.slice(0, 600)}…` : text);
-  const node = el("div", { class: "texts" }, begin(record.turns ? "question" : "raw", question));
+  const node = el("div", { class: "texts" }, begin(record.turns ? "question" : "raw", ownWords(record)));
   if (record.turns) node.append(begin(answer ? "answer" : "answer none", answer || "no answer: to be predicted"));
   const [found] = record.findings;
   if (found && isReport()) node.append(begin(`report ${severity(found.code)}`, found.message));
@@ -99,8 +99,8 @@ function tokensOf(record) {
 }
 
 function spokenName(record) {
-  const [question, answer] = firstExchange(record);
-  const parts = [title(record), splitName(record), counted(imagesOf(record), "image"), question.slice(0, 160)];
+  const [, answer] = firstExchange(record);
+  const parts = [title(record), splitName(record), counted(imagesOf(record), "image"), ownWords(record).slice(0, 160)];
   if (answer) parts.push(`Answer: ${answer.slice(0, 160)}`);
   if (record.findings.length) parts.push(`${counted(record.findings.length, "finding")}: ${codesOf(record).join(", ")}`);
   return parts.filter(Boolean).map((part) => (/\p{P}$/u.test(part) ? part : `${part}.`)).join(" ");

@@ -100,6 +100,7 @@ async function start() {
   showFilters();
   listen();
   await load();
+  markBeginnings();
   makeCodes();
   showFilters();
   showSummary();
