@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import nn
 
 from phi3v_data.errors import CannotRun, UsageError
 from phi3v_train.agreement import Agreement, compare, compute_logits, make_probe
 from phi3v_train.checkpoint_folder import write_checkpoint
 from phi3v_train.inference import InferenceOptions, load_answering_processor, load_model
 from phi3v_train.merge_layers import adapted_layers, merge_layers
-from phi3v_train.methods import COMPUTE_DTYPES
+from phi3v_train.methods import COMPUTE_DTYPES, keep_layout
 from phi3v_train.model_files import ModelFiles, find_model
 from phi3v_train.pretrained import load_config, load_weights
 
@@ -120,9 +119,7 @@ def _find_adapter(name: str, base: str | None) -> ModelFiles:
 
 def _load(files: ModelFiles, options: InferenceOptions) -> Any:
     model = load_model(files, options)
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            module.train()  # where bitsandbytes evaluates on some CPUs, it rearranges 4-bit weights for them
+    keep_layout(model)
     return model
 
 

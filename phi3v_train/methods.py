@@ -6,17 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import LoraConfig, TaskType, get_peft_model
+from torch import nn
 
 from phi3v_train.pretrained import load_weights
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from phi3v_train.model import Phi3VConfig, Phi3VForCausalLM
     from phi3v_train.options import TrainOptions
     from phi3v_train.runtime import Runtime
 
-__all__ = ["COMPUTE_DTYPES", "UNQUANTIZED", "four_bits", "load_model", "loading_dtype", "lora_config", "prepare"]
+__all__ = [
+    "COMPUTE_DTYPES",
+    "UNQUANTIZED",
+    "four_bits",
+    "keep_layout",
+    "load_model",
+    "loading_dtype",
+    "lora_config",
+    "prepare",
+]
 
 COMPUTE_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
@@ -40,7 +48,9 @@ def load_model(options: TrainOptions, runtime: Runtime) -> nn.Module:
     Raises:
         CannotRun: The checkpoint cannot be loaded.
     """
-    return prepare(load_weights(options.model_name_or_path, **_loading(options, runtime)), options, runtime)
+    model = load_weights(options.model_name_or_path, **_loading(options, runtime))
+    keep_layout(model)
+    return prepare(model, options, runtime)
 
 
 def prepare(model: Phi3VForCausalLM, options: TrainOptions, runtime: Runtime) -> nn.Module:
@@ -105,6 +115,16 @@ def four_bits(dtype: torch.dtype) -> Any:
         bnb_4bit_compute_dtype=dtype,
         llm_int8_skip_modules=list(UNQUANTIZED),
     )
+
+
+def keep_layout(model: nn.Module) -> None:
+    """Keep 4-bit weights from being rearranged, as bitsandbytes does to evaluate on CPUs that compute in bf16.
+
+    Through rearranged weights goes no gradient, and what they give is rounded to bf16.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Linear) and hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]  # an attribute, no weight
 
 
 def _freeze_vision(model: Phi3VForCausalLM, runtime: Runtime) -> None:

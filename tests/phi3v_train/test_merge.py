@@ -18,7 +18,7 @@ from phi3v_train import merge as merging
 from phi3v_train.base_weights import write_base
 from phi3v_train.inference import InferenceOptions, load_model
 from phi3v_train.merge import merge_adapter
-from phi3v_train.methods import four_bits
+from phi3v_train.methods import four_bits, keep_layout
 from phi3v_train.methods import load_model as load_to_train
 from phi3v_train.model import Phi3VForCausalLM, Phi3VProcessor
 from phi3v_train.model.tiny import write_tiny
@@ -109,6 +109,7 @@ class TestWeights:
         merged = merge_adapter(str(folder), out)
         quantized = {"quantization_config": four_bits(torch.float32)} if method == "qlora" else {}
         base = Phi3VForCausalLM.from_pretrained(tiny, dtype=torch.float32, **quantized)
+        keep_layout(base)
         wanted = logits(PeftModel.from_pretrained(base, str(folder)))
         plain = logits(Phi3VForCausalLM.from_pretrained(tiny))
         found = logits(Phi3VForCausalLM.from_pretrained(out))

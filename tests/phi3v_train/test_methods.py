@@ -140,6 +140,24 @@ def train(model: nn.Module, given: TrainOptions, steps: int) -> list[float]:
     return losses
 
 
+@pytest.mark.parametrize("method", ["lora", "qlora"])
+def test_an_evaluation_leaves_the_gradients_as_they_were(tiny: Path, method: str) -> None:
+    model = load_model(options(tiny, method), runtime(precision="fp32"))
+
+    def gradients() -> dict[str, torch.Tensor]:
+        model.zero_grad()
+        torch.manual_seed(0)
+        model.train()(**batch()).loss.backward()
+        return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
+
+    before = gradients()
+    with torch.no_grad():
+        model.eval()(**batch())
+    after = gradients()
+    assert before.keys() == after.keys() and len(before) > 10
+    torch.testing.assert_close(after, before)
+
+
 @pytest.mark.parametrize("method", ["full", "qlora"])
 def test_some_steps_lower_the_loss_and_leave_what_is_frozen(tiny: Path, method: str) -> None:
     given = options(tiny, method, learning_rate=1e-2)

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoProcessor, BitsAndBytesConfig
 
 import phi3v_train.model  # noqa: F401  # tells transformers about the model
 from phi3v_train.checkpoint_folder import how_to_load
-from phi3v_train.methods import UNQUANTIZED
+from phi3v_train.methods import UNQUANTIZED, keep_layout
 from tests.phi3v_train.end_to_end.by_hand import mean_loss
 from tests.phi3v_train.end_to_end.commands import figures, losses
 from tests.phi3v_train.end_to_end.conftest import VARIED
@@ -54,6 +54,7 @@ def test_the_loss_falls_and_the_final_folder_holds_the_model_that_was_trained(
     evaluated = [entry["eval_loss"] for entry in figures(output_dir) if "eval_loss" in entry][-1]
     how: dict[str, Any] = {"quantization_config": four_bits(precision)} if method.startswith("qlora") else {}
     model, processor = AutoModelForCausalLM.from_pretrained(final, **how), AutoProcessor.from_pretrained(final)
+    keep_layout(model)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         loss = mean_loss(model, processor, data, "val")
     assert loss == pytest.approx(evaluated, rel=1e-5 if precision == "fp32" else 2e-3)
