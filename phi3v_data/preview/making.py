@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from phi3v_data.errors import CannotRun
 from phi3v_data.preview.block import Block, make_block, survey_block
 from phi3v_data.preview.escaped import escaped
 from phi3v_data.preview.shares import share_out
@@ -26,6 +27,7 @@ _RECORDS = b'<script type="application/json" class="records">'
 _STRIPS = b'<script type="text/plain" class="strips">'
 _END = b"</script>\n"
 _AROUND = len(_RECORDS + _STRIPS + _END + _END) + 2
+_LEAST = 500  # bytes that a record needs to say anything
 _NOTE = 100  # bytes for the last note
 
 
@@ -48,11 +50,18 @@ def compose(
         max_bytes: The most bytes.
         pool: Makes the blocks.
         on_progress: Told the records made so far, and how many there will be.
+
+    Raises:
+        CannotRun: What the page is told of the dataset leaves no room for records, or a worker died.
     """
     shown = len(plan.places)
     wishes = [wish for _, some in pool.ordered(_blocks(plan, setting)) for wish in some]
     around = sum(map(len, template)) + len(_facts(facts)) + _NOTE
-    shares = share_out(wishes, max_bytes - around - (shown // _BLOCK + 1) * _AROUND - shown)
+    room = max_bytes - around - (shown // _BLOCK + 1) * _AROUND - shown
+    if room < shown * _LEAST:
+        what = f"{counted(shown, 'record')} in {counted(len(facts['splits']), 'split')}"
+        raise CannotRun(f"a page of {max_bytes / 1e6:g} MB has no room for {what}: show fewer of them")
+    shares = share_out(wishes, room)
     if cut := sum(wish.text > shares.text for wish in wishes):
         facts["notes"].append(f"The texts of {counted(cut, 'record')} are cut, to keep the page small.")
     yield template[0] + _facts(facts)

@@ -36,7 +36,7 @@ __all__ = ["MAX_BYTES", "Written", "prepare", "render_text", "write_page"]
 MAX_BYTES = 40_000_000
 """Of a page: what a browser opens at once, and a mail server may still take."""
 
-_LEAST = 1000  # bytes that a record needs to say anything
+_LEAST = 1000  # bytes of a page for each of its records
 _WORTH_READING, _WORTH_MAKING = 1 << 23, 100  # bytes and records, for which a process pays for its start
 
 
@@ -128,7 +128,7 @@ def write_page(
     Raises:
         UsageError: `out` is no place for a page, or the data can be read only once.
         DataError: There is no such split.
-        CannotRun: There are no data, the page cannot be written, or a worker died.
+        CannotRun: There are no data, the page cannot be written or has no room for them, or a worker died.
     """
     out = Path(out)
     prepare(paths, out)
@@ -149,7 +149,6 @@ def write_page(
                 result,
                 title=name,
                 data=unicode_of(" ".join(map(str, paths))),
-                seed=seed,
                 notes=notes_of(plan, result, seed=seed, only_findings=only_findings),
                 filter="findings" if only_findings else "all",
                 tokens="estimated" if tokenizer is None else "exact",

@@ -70,7 +70,6 @@ def facts_of(records: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any
         "records": len(records),
         "shown": len(records),
         "sampled": False,
-        "seed": 0,
         "notes": [],
         "splits": [
             {"name": "train", "records": len(records), "shown": len(records)},

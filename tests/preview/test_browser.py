@@ -184,6 +184,42 @@ class TestOpening:
         cards(page).first.click()
         expect(page.get_by_role("dialog")).to_contain_text(f'{order}"Red doors are new."')
 
+    def test_cards_leave_out_such_a_beginning_in_a_script_without_spaces_too(self, visit: Open, tmp_path: Path) -> None:
+        order = "第一张图片是左边的图片、第二张图片是右边的图片。根据左右两张图片、判断以下陈述是否正确。"
+        said = ["左边有两只狗。", "右边有一棵树。", "两张图片里都有水。", "天是蓝色的。"]
+        records = [pages.record_of(number, order + words) for number, words in enumerate(said)]
+        page = visit(pages.assemble(tmp_path, pages.facts_of(records), [(record, "") for record in records]))
+        expect(cards(page).locator(".question")).to_have_text([f"… {words}" for words in said])
+
+    def test_cards_have_room_for_what_texts_typically_need(self, visit: Open, tmp_path: Path) -> None:
+        sentence = "{}: is it true that one photo shows a lake at sunset and the other a bridge in deep snow?"
+        heights = []
+        for asked in ("{}: which one?", sentence):
+            entries = []
+            for number in range(12):
+                fields, strip = pages.pictures(number, [(400, 300)], 96)
+                entries.append((pages.record_of(number, asked.format(number), "yes", **fields), strip))
+            page = visit(pages.assemble(tmp_path, pages.facts_of([record for record, _ in entries]), entries))
+            questions = cards(page).locator(".question")
+            assert questions.evaluate_all("nodes => nodes.every(node => node.scrollHeight <= node.clientHeight)")
+            heights.append(cards(page).first.evaluate("node => node.offsetHeight"))
+        assert heights[0] < heights[1]
+
+    def test_what_is_blank_or_was_not_read_is_said(self, visit: Open, tmp_path: Path) -> None:
+        unread = pages.record_of(2, id=None) | {"raw": "", "tokens": 0}
+        del unread["turns"]
+        records = [pages.record_of(0, " \n", ""), pages.record_of(1, "Why?", None), unread]
+        page = visit(pages.assemble(tmp_path, pages.facts_of(records), [(record, "") for record in records]))
+        expect(cards(page).locator(".texts")).to_have_text(
+            ["blankblank", "Why?no answer: to be predicted", "too long to be shown, or gone since"]
+        )
+        cards(page).first.click()
+        expect(page.get_by_role("dialog").locator(".none")).to_have_text(["blank", "blank"])
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("dialog").locator(".none")).to_have_text(["no answer: to be predicted"])
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("dialog")).to_contain_text("This line is too long to be shown, or gone since.")
+
 
 class TestSearch:
     def test_finds_words_wherever_they_stand(self, visit: Open, variety: Path) -> None:
@@ -359,6 +395,15 @@ class TestOneRecord:
         expect(record).to_contain_text("64 more images not shown")
         expect(record).to_contain_text("1,200 characters of the texts left out")
 
+    def test_texts_from_right_to_left_end_at_one_edge(self, visit: Open, variety: Path) -> None:
+        page = visit(variety)
+        search(page, "باريس")
+        status(page, "1 of 39 records")
+        cards(page).first.click()
+        said = page.get_by_role("dialog").locator(".said")
+        expect(said).to_have_count(2)
+        assert said.evaluate_all("nodes => new Set(nodes.map(node => node.getBoundingClientRect().right)).size") == 1
+
 
 class TestKeyboard:
     def test_everything_is_reached_and_done_by_keys(self, visit: Open, variety: Path) -> None:
@@ -484,6 +529,37 @@ class TestWidthsAndThemes:
         assert light.evaluate(background) == dark.evaluate(background)
 
 
+class TestPrinting:
+    def test_the_first_records_are_printed_and_the_rest_counted(self, visit: Open, many: Path) -> None:
+        page = visit(many)
+        on_screen = cards(page).count()
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        page.emulate_media(media="print")
+        expect(cards(page)).to_have_count(200)
+        expect(page.get_by_text("9,800 more records not printed: filter to fewer.")).to_be_visible()
+        lowest = "nodes => Math.max(...nodes.map(node => node.getBoundingClientRect().bottom))"
+        foot = page.get_by_role("contentinfo").evaluate("node => node.getBoundingClientRect().top")
+        assert 0 <= foot - page.locator(".item").evaluate_all(lowest) < 200
+        page.emulate_media(media="screen")
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        expect(cards(page)).to_have_count(on_screen)
+
+    def test_paper_is_not_dark(self, visit: Open, variety: Path) -> None:
+        page = visit(variety)
+        page.get_by_role("button", name="Dark theme").click()
+        page.emulate_media(media="print")
+        assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+
+    def test_an_open_record_is_printed_whole_and_alone(self, visit: Open, variety: Path) -> None:
+        page = visit(variety, "#record=30")
+        page.emulate_media(media="print")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        expect(page.get_by_role("main")).to_be_hidden()
+        body = page.locator("#detail-body")
+        assert body.evaluate("node => node.scrollHeight - node.clientHeight") == 0
+        assert page.evaluate("document.documentElement.scrollHeight") > 5000
+
+
 class TestEscaping:
     def test_markup_in_the_data_is_text(self, visit: Open, variety: Path) -> None:
         page = visit(variety)
@@ -549,6 +625,17 @@ class TestTenThousandRecords:
         page.keyboard.press("ArrowRight")
         expect(page.locator(":focus")).to_have_accessible_name(re.compile("^train-0000000001"))
         expect(page.locator(":focus")).to_be_in_viewport()
+
+    def test_a_window_of_another_width_shows_the_same_records(self, visit: Open, many: Path) -> None:
+        page = visit(many)
+        page.evaluate("scrollTo(0, 500_000)")
+        expect(page.locator(".item").first).to_have_attribute("aria-posinset", re.compile(r"^\d{4}$"))
+        at_top = page.locator(".item").evaluate_all(
+            "nodes => nodes.find(node => node.getBoundingClientRect().bottom > 100).getAttribute('aria-posinset')"
+        )
+        for width in (1024, 600, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            expect(page.locator(f"[aria-posinset='{at_top}']")).to_be_in_viewport()
 
 
 class TestRoles:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
+from phi3v_data.errors import CannotRun
 from phi3v_data.preview.escaped import cut_to, escaped, escaped_size
 from phi3v_data.preview.shares import Wish, level_of, share_out
 from phi3v_data.preview.writer import write_page
@@ -45,6 +46,17 @@ def test_noise_becomes_small(noise: Path, tmp_path: Path, max_bytes: int) -> Non
     assert with_strip == 250
     if max_bytes > 1_000_000:
         assert not any("cut" in record for record in page.records)
+
+
+def test_page_without_room_for_its_records_is_refused(tmp_path: Path) -> None:
+    lines = {f"{'<' * 200}{number}": [line(f"t{number}")] for number in range(40)}
+    data = write_dataset(tmp_path / "data", lines)
+    for max_bytes in (10_000, 120_000):
+        with pytest.raises(CannotRun, match=r"a page of 0\.[0-9]+ MB has no room for [0-9]+ records in 40 splits"):
+            write_page([data], tmp_path / "out" / "page.html", result=None, records=40, max_bytes=max_bytes)
+        assert list((tmp_path / "out").iterdir()) == []
+    written = write_page([data], tmp_path / "out" / "page.html", result=None, max_bytes=200_000)
+    assert (written.shown, written.bytes < 200_000) == (40, True)
 
 
 def test_hostile_records_of_every_size_stay_in_their_room(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 // Cards and pictures
 
 const MOST_CELLS = 16; // pictures on a card; the open record shows all
+const BLANK = "blank";
+const TO_PREDICT = "no answer: to be predicted";
+const UNREAD = "too long to be shown, or gone since";
 
 function card(record, width, height) {
   const bare = !record.images.length;
   const spoken = { role: "button", "aria-haspopup": "dialog", "aria-label": spokenName(record) };
-  const node = el("div", { class: bare ? "card wordy" : "card", ...spoken });
-  if (bare) node.style.setProperty("--lines", 2 + Math.floor(height / (1.4 * rem())));
+  const node = el("div", { class: bare && height ? "card wordy" : "card", ...spoken });
+  if (bare) node.style.setProperty("--answer-lines", sheet.answerLines + Math.floor(height / (LINE * rem())));
   else node.append(media(record, width, height));
   node.append(texts(record), meta(record));
   return node;
@@ -72,12 +75,20 @@ function cell(record, index, height, alt = "") {
 
 function texts(record) {
   const [, answer] = firstExchange(record);
-  const begin = (kind, text) => worded("div", `clamp ${kind}`, text.length > 600 ? `${text.slice(0, 600)}…` : text);
-  const node = el("div", { class: "texts" }, begin(record.turns ? "question" : "raw", ownWords(record)));
-  if (record.turns) node.append(begin(answer ? "answer" : "answer none", answer || "no answer: to be predicted"));
+  const node = el("div", { class: "texts" });
+  if (record.turns) {
+    node.append(beginning("question", ownWords(record), BLANK));
+    node.append(beginning("answer", answer ?? "", answer === undefined ? TO_PREDICT : BLANK));
+  } else node.append(beginning("raw", record.raw, UNREAD));
   const [found] = record.findings;
-  if (found && isReport()) node.append(begin(`report ${severity(found.code)}`, found.message));
+  if (found && isReport()) node.append(beginning(`report ${severity(found.code)}`, found.message, ""));
   return node;
+}
+
+/** The beginning of a text, or what is said where it is blank. */
+function beginning(kind, text, instead) {
+  if (!text.trim()) return el("div", { class: `clamp ${kind} none` }, instead);
+  return worded("div", `clamp ${kind}`, text.length > LOOKED_AT ? `${text.slice(0, LOOKED_AT)}…` : text);
 }
 
 function firstExchange(record) {
@@ -95,7 +106,7 @@ function meta(record) {
 }
 
 function tokensOf(record) {
-  return `${{ estimated: "about ", images: "images: " }[facts.tokens] ?? ""}${counted(record.tokens, "token")}`;
+  return `${facts.tokens === "estimated" ? "about " : ""}${counted(record.tokens, "token")}`;
 }
 
 function spokenName(record) {

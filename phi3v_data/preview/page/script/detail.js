@@ -55,13 +55,15 @@ function findingNode(finding) {
 }
 
 function said(label, text, kind = "") {
-  return el("div", { class: `block ${kind}` }, el("h3", {}, label), worded("div", "said", text));
+  const words = text.trim() ? worded("div", "said", text) : el("div", { class: "none" }, BLANK);
+  return el("div", { class: `block ${kind}` }, el("h3", {}, label), words);
 }
 
 function conversation(record) {
   const node = el("div", { class: "conversation" });
   if (record.system) node.append(said("System", record.system));
-  if (!record.turns) node.append(el("h3", {}, "This line is no record; it begins"), worded("div", "raw", record.raw ?? ""));
+  if (record.raw) node.append(el("h3", {}, "This line is no record; it begins"), worded("div", "raw", record.raw));
+  else if (!record.turns) node.append(el("p", { class: "soft" }, `This line is ${UNREAD}.`));
   let first = 0;
   for (const turn of record.turns ?? []) {
     const last = turn === record.turns.at(-1) ? record.images.length : first + turn.images;
@@ -79,7 +81,7 @@ function turnNode(record, turn, first, last) {
   if (last > first) node.append(...frames(record, first, last));
   node.append(said("User", turn.user));
   if (turn.assistant !== undefined) node.append(said("Assistant", turn.assistant, "reply"));
-  else node.append(el("p", { class: "soft block" }, "No answer: to be predicted."));
+  else node.append(el("p", { class: "block none" }, TO_PREDICT));
   if (turn.answers?.length) node.append(said("Accepted answers", turn.answers.join("\n")));
   return node;
 }

@@ -109,7 +109,7 @@ const median = (sorted) => `Median ${number(sorted[sorted.length >> 1])}`;
 function tokensSummary(found) {
   if (!found.length) return "None are left";
   const over = found.filter((tokens) => tokens > facts.max_length).length;
-  const kind = { estimated: ", texts estimated", images: ", images alone" }[facts.tokens] ?? "";
+  const kind = facts.tokens === "estimated" ? ", texts estimated" : "";
   const beyond = over ? `; ${number(over)} over ${number(facts.max_length)}` : "";
   return `${median(found)}, longest ${number(found.at(-1))}${kind}${beyond}`;
 }

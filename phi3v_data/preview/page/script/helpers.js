@@ -37,6 +37,7 @@ const place = (record) => `${record.file}:${record.line}`;
 const title = (record) => record.id ?? `${place(record)}, without an id`;
 const joined = (parts) => parts.filter(Boolean).join(" · ");
 const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
+const breadth = (text) => text.length + (text.match(/[\u2e80-\ud7ff\uf900-\uffef]/g)?.length ?? 0); // in Latin letters
 const severity = (code) => codes.get(code)?.severity ?? (code.startsWith("W") ? "warning" : "error");
 
 function badge(code) {

@@ -1,26 +1,63 @@
 // The contact sheet: only the cards near the window are in the document
 
 const GAP = 16; // pixels between cards
+const LINE = 1.4; // rem
+const MOST_LINES = 3; // of a question, and of an answer
+const MOST_PRINTED = 200;
+const PAPER = 660; // pixels across that fit on every common paper
 
 const sheet = {
   node: byId("sheet"), list: [], cards: new Map(), columns: 1, width: 0, media: 0, height: 0, room: 0, active: 0,
+  answerLines: 1, isPrinting: false,
 
-  /** Choose the cards' size for the window from what records typically hold. */
+  /** Choose the cards' size for the window from what records typically hold; the record at its top stays there. */
   measure() {
-    const room = (this.room = this.node.clientWidth);
-    const sample = records.filter((record, index) => index % Math.ceil(records.length / 500) === 0 && record.images.length);
+    const rows = this.height ? this.rowsAbove() : 0;
+    const atTop = Math.floor(rows) * this.columns;
+    this.room = this.node.clientWidth;
+    const room = this.isPrinting ? PAPER : this.room;
+    const some = records.filter((record, index) => index % Math.ceil(records.length / 500) === 0);
+    const sample = some.filter((record) => record.images.length);
     const count = Math.min(MOST_CELLS, quantile(sample.map((record) => record.images.length), 0.5));
     const least = count > 4 ? 460 : count > 2 ? 380 : 290;
     this.columns = Math.max(1, Math.floor((room + GAP) / (least + GAP)));
     this.width = Math.floor((room - GAP * (this.columns - 1)) / this.columns);
     this.media = Math.round(quantile(sample.map((record) => idealHeight(record, this.width)), 0.6));
     this.node.classList.toggle("reports", isReport());
-    this.height = this.media + parseFloat(getComputedStyle(this.node).getPropertyValue("--text-height")) * rem();
+    const around = parseFloat(getComputedStyle(this.node).getPropertyValue("--around-lines"));
+    this.height = this.media + (around + LINE * this.countLines(some.filter((record) => record.turns))) * rem();
     const held = this.node.contains(document.activeElement);
     this.node.replaceChildren();
     this.cards.clear();
     this.paint();
+    if (rows > 0) scrollBy(0, (Math.floor(atTop / this.columns) + (rows % 1) - this.rowsAbove()) * (this.height + GAP));
     if (held) this.focus(this.active);
+  },
+
+  /** How many rows have left the window at its top, the last one in part. */
+  rowsAbove() {
+    return -this.node.getBoundingClientRect().top / (this.height + GAP);
+  },
+
+  /** Give cards the lines that most of these records' texts need; returns how many. */
+  countLines(asked) {
+    const letters = (this.width / rem() - 2.8) / 0.53; // in a line, of the usual breadth
+    const lengths = (texts) => texts.map((text) => breadth(text.slice(0, LOOKED_AT)));
+    const lines = (texts) => clamp(Math.ceil(quantile(lengths(texts), 0.75) / letters), 1, MOST_LINES);
+    const questionLines = lines(asked.map(ownWords));
+    this.answerLines = lines(asked.map((record) => firstExchange(record)[1] ?? ""));
+    this.node.style.setProperty("--question-lines", questionLines);
+    this.node.style.setProperty("--answer-lines", this.answerLines);
+    return questionLines + this.answerLines;
+  },
+
+  /** Put the first records into the document, to be printed, or again only those near the window. */
+  print(isPrinting) {
+    this.isPrinting = isPrinting;
+    const left = this.list.length - MOST_PRINTED;
+    byId("unprinted").hidden = !isPrinting || left <= 0;
+    byId("unprinted").textContent = `${counted(left, "more record")} not printed: filter to fewer.`;
+    this.measure();
   },
 
   show(list, toTop) {
@@ -38,8 +75,9 @@ const sheet = {
     const top = -this.node.getBoundingClientRect().top;
     const spare = 600;
     this.node.style.height = `${Math.max(0, Math.ceil(this.list.length / this.columns) * step - GAP)}px`;
-    const first = Math.max(0, Math.floor((top - spare) / step)) * this.columns;
-    const last = Math.min(this.list.length, Math.ceil((top + innerHeight + spare) / step) * this.columns);
+    const first = this.isPrinting ? 0 : Math.max(0, Math.floor((top - spare) / step)) * this.columns;
+    const end = this.isPrinting ? MOST_PRINTED : Math.ceil((top + innerHeight + spare) / step) * this.columns;
+    const last = Math.min(this.list.length, end);
     const held = this.node.contains(document.activeElement) ? this.active : -1;
     for (const [position, item] of this.cards) {
       const stays = item.record === this.list[position] && ((position >= first && position < last) || position === held);

@@ -12,8 +12,7 @@ function showHead() {
 
 function showSummary() {
   const counts = [counted(facts.records, "record")];
-  const images = records.reduce((sum, record) => sum + imagesOf(record), 0);
-  if (facts.images !== undefined || !facts.sampled) counts.push(counted(facts.images ?? images, "image"));
+  if (!facts.sampled) counts.push(counted(records.reduce((sum, record) => sum + imagesOf(record), 0), "image"));
   counts.push(counted(facts.splits.length, "split"));
   byId("summary").textContent = counts.join(" · ");
 }
@@ -72,6 +71,8 @@ function listen() {
   };
   addEventListener("scroll", () => { painting ||= requestAnimationFrame(paint); }, { passive: true });
   new ResizeObserver(() => sheet.node.clientWidth !== sheet.room && sheet.measure()).observe(sheet.node);
+  addEventListener("beforeprint", () => sheet.print(true));
+  addEventListener("afterprint", () => sheet.print(false));
   addEventListener("hashchange", follow);
   addEventListener("keydown", keydown);
   sheet.node.addEventListener("keydown", (event) => sheet.keydown(event));
