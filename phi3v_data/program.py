@@ -39,8 +39,11 @@ def run_program(command: click.Command, name: str, *, heeds_hangup: bool = False
     if heeds_hangup and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _terminate)
     try:
-        with command.make_context(name, sys.argv[1:]) as context:  # click's own `main` exits 1 on a closed pipe
-            command.invoke(context)
+        try:
+            with command.make_context(name, sys.argv[1:]) as context:  # click's own `main` exits 1 on a closed pipe
+                command.invoke(context)
+        finally:
+            _end_undisturbed()
     except click.exceptions.Exit as end:
         raise SystemExit(end.exit_code) from None
     except (click.exceptions.Abort, KeyboardInterrupt) as error:
@@ -70,6 +73,15 @@ def run_program(command: click.Command, name: str, *, heeds_hangup: bool = False
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise _Terminated
+
+
+def _end_undisturbed() -> None:
+    """Raise no more on signals, where nobody would catch it: all that is left is to exit, which Ctrl-C does at once."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is _terminate:
+            signal.signal(number, signal.SIG_IGN)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _how_to_go_on(error: BaseException) -> str:
