@@ -1,4 +1,4 @@
-"""Processes that read for the one that trains: signals to the whole group leave them at work."""
+"""Processes that read for the one that trains: signals to the whole group leave them at work, its end does not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import multiprocessing.queues
 import os
 import signal
 import sys
+import time
 from contextlib import contextmanager
 from functools import partial
 from threading import Thread
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["begun", "obey_parent_alone", "readers_start", "shielded"]
 
+_WAIT = 1.0
+"""Seconds between two looks for the parent."""
+
+_IS_SENDER_KNOWN = hasattr(signal, "sigtimedwait")
+"""Whether the system tells who sent a signal; macOS does not, and SIGTERM ends a reader there whoever sends it."""
+
 
 def begun(loader: DataLoader[Any]) -> Iterator[Any]:
     """Yield a loader's batches; its processes start with the first."""
@@ -34,7 +41,7 @@ def begun(loader: DataLoader[Any]) -> Iterator[Any]:
 def shielded(loader: DataLoader[Any]) -> DataLoader[Any]:
     """Let the processes of a loader obey this one alone."""
     inner = getattr(loader, "base_dataloader", loader)  # accelerate's loader hands everything on to one within
-    inner.worker_init_fn = partial(obey_parent_alone, inner.worker_init_fn)
+    inner.worker_init_fn = partial(obey_parent_alone, os.getpid(), inner.worker_init_fn)
     return loader
 
 
@@ -52,17 +59,21 @@ def readers_start() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def obey_parent_alone(begin: Callable[[int], None] | None, number: int) -> None:
-    """Begin a reader: SIGTERM ends it when it comes from the process that it reads for.
+def obey_parent_alone(parent: int, begin: Callable[[int], None] | None, number: int) -> None:
+    """Begin a reader: it ends with the process that it reads for, or when SIGTERM comes from that.
+
+    PyTorch's own watch asks who the parent is only after this, and takes another for it if that has gone by then. A
+    reader that lives on holds open what it has inherited: to the other processes of the run, its parent seems to be
+    there still.
 
     Args:
+        parent: The process that it reads for.
         begin: What else it begins with.
         number: The reader's number.
     """
-    if hasattr(signal, "sigwaitinfo"):
-        Thread(target=_wait_for_parent, daemon=True).start()
-    else:  # macOS does not tell who sent it
+    if not _IS_SENDER_KNOWN:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, Interruption.signals)
+    Thread(target=_end_with, args=(parent,), daemon=True).start()
     multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end_loudly)  # type: ignore[attr-defined]
     sys.excepthook = _report
     if begin is not None:
@@ -82,7 +93,16 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
         sys.__excepthook__(kind, error, trace)
 
 
-def _wait_for_parent() -> None:
-    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+def _end_with(parent: int) -> NoReturn:
+    while os.getppid() == parent and not _is_asked_by(parent):
         pass
     os._exit(0)
+
+
+def _is_asked_by(parent: int) -> bool:
+    """Wait a while for a signal that asks this process to end, and tell whether it came from the parent."""
+    if not _IS_SENDER_KNOWN:
+        time.sleep(_WAIT)
+        return False
+    asked = signal.sigtimedwait([signal.SIGTERM], _WAIT)
+    return asked is not None and asked.si_pid == parent

@@ -1,4 +1,4 @@
-"""Signals during training: a first one is for the loop, a second one acts at once, and readers obey their parent."""
+"""Signals during training: the first is for the loop, a second acts at once; readers obey and outlive no parent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,11 @@ import pytest
 from phi3v_train.interruption import Interruption
 
 PARENT = """
-import multiprocessing, sys, time
+import multiprocessing, os, sys, time
 from phi3v_train.readers import obey_parent_alone, readers_start
 
 def read(ready):
-    obey_parent_alone(None, 0)
+    obey_parent_alone(os.getppid(), None, 0)
     ready.send(True)
     while True:
         time.sleep(3600)
@@ -37,6 +38,22 @@ def main():
 main()
 """
 
+DIES_EARLY = """
+import os, signal
+from torch.utils.data import DataLoader
+from phi3v_train.readers import begun, shielded
+
+parent = os.getpid()
+
+def begin(number):
+    print(os.getpid(), flush=True)
+    os.kill(parent, signal.SIGKILL)
+    while os.getppid() == parent:
+        os.sched_yield()
+
+next(begun(shielded(DataLoader([1], num_workers=1, worker_init_fn=begin, multiprocessing_context="fork"))))
+"""
+
 
 def test_the_first_signal_is_noted_and_the_second_acts() -> None:
     with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
@@ -46,13 +63,9 @@ def test_the_first_signal_is_noted_and_the_second_acts() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="this system does not tell who sent a signal")
+@pytest.mark.skipif(not hasattr(signal, "sigtimedwait"), reason="this system does not tell who sent a signal")
 def test_a_reader_obeys_its_parent_alone() -> None:
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, root / "schemas")))}
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as parent:
+    with started(PARENT) as parent:
         assert parent.stdin is not None and parent.stdout is not None
         reader = int(parent.stdout.readline())
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -62,6 +75,27 @@ def test_a_reader_obeys_its_parent_alone() -> None:
         parent.stdin.write("\n")
         parent.stdin.flush()
         assert parent.stdout.readline() == "0\n", "the reader died of a signal that was not its parent's"
+
+
+def test_a_reader_ends_though_its_parent_has_gone_before_it_begins() -> None:
+    with started(DIES_EARLY) as parent:
+        assert parent.stdout is not None
+        reader = int(parent.stdout.readline())
+        try:
+            assert parent.communicate(timeout=60) == ("", None)  # the reader has this pipe, too, until it ends
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(reader, signal.SIGKILL)
+        assert parent.returncode == -signal.SIGKILL
+
+
+def started(program: str) -> subprocess.Popen[str]:
+    """Start a program of Python with pipes to its input and from its output."""
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, root / "schemas")))}
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
 
 
 def pending(process: int) -> int:

@@ -86,7 +86,7 @@ class Command:
     def wait(self, code: int = 0) -> Command:
         """Wait for its end, and hold it to an exit code and to showing nobody a traceback.
 
-        Where it was killed, the processes that read for it live on for some seconds, and may be startled.
+        Where it was killed, the processes that read for it live on for a second, and may be startled.
         """
         guard = Timer(PATIENCE, self._end)
         guard.start()
