@@ -8,7 +8,7 @@ function open(record) {
 }
 
 function closed() {
-  if (state.open === "") return;
+  if (byId("detail").open || state.open === "") return; // browsers say it late, when a record may be open again
   if (opened) history.back();
   else change({ open: "" }, { step: false });
 }
